@@ -1,0 +1,127 @@
+"""Which layers of a network can be explained: their order, the shape of what they give out, and its grid."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as the forward pass meets it.
+
+    Attributes:
+        name: what `record` takes: a dotted name, with ":2" for the second call of a layer that runs several times
+        kind: the module's class
+        shape: of what it gives out, without the batch: (K, h, w) for a convolution
+        grid: (h, w) cells that lie over the picture, or None for a layer without places
+        cell: height and width of one cell in pixels of the picture, or None
+        layout: how the grid lies in the tensor: "BKHW", "BHWK" (channels last) or "BTK" (a sequence of tokens)
+        prefix: how many tokens come before those of the grid, such as the class token
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    grid: tuple[int, int] | None = None
+    cell: tuple[float, float] | None = None
+    layout: str | None = None
+    prefix: int = 0
+
+    def to_grid(self, values: Tensor) -> Tensor:
+        """This layer's activations or gradients, (..., *shape), as (..., K, h, w).
+
+        Raises:
+            ValueError: if the layer has no grid
+
+        >>> tokens = Layer("blocks.0", "Block", (5, 8), (2, 2), (16, 16), "BTK", prefix=1)
+        >>> tokens.to_grid(torch.zeros(1, 5, 8)).shape
+        torch.Size([1, 8, 2, 2])
+        """
+        if self.grid is None or self.layout is None:
+            raise ValueError(
+                f"Layer {self.name!r} gives out {self.shape}: no grid of places that a map could be drawn on. "
+                "Choose a layer before the pooling; layers(model, picture) lists those with a grid."
+            )
+        if self.layout == "BKHW":
+            return values
+        if self.layout == "BTK":
+            values = values[..., self.prefix :, :].unflatten(-2, self.grid)
+        return values.movedim(-1, -3)
+
+    def __str__(self) -> str:
+        if self.grid is None or self.cell is None:
+            return f"{self.name} ({self.kind}): {' x '.join(map(str, self.shape))}, no grid"
+        height, width = (f"{side:.3g}" for side in self.cell)
+        cell = f"{height}" if height == width else f"{height} x {width}"
+        return f"{self.name} ({self.kind}): {self.grid[0]} x {self.grid[1]} cells of {cell} pixels"
+
+
+def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
+    """The layers that can be recorded, in the order in which the forward pass reaches their outputs.
+
+    A block comes after its parts, since what it gives out is ready only then. One forward pass without gradients.
+    Where the shape leaves it open, (h, w) is the pair of axes whose proportions are the picture's; a sequence of
+    tokens is a square grid after a few tokens of another kind.
+
+    Args:
+        model: in eval mode
+        picture: (1, 3, H, W) or (3, H, W)
+
+    Returns:
+        a `Layer` for each call of each module that gives out a floating-point tensor for one picture
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> for layer in layers(model, torch.zeros(3, 16, 16)):
+    ...     print(layer)
+    0 (Conv2d): 8 x 8 cells of 2 pixels
+    1 (AdaptiveAvgPool2d): 4 x 1 x 1, no grid
+    2 (Flatten): 4, no grid
+    """
+    picture = picture if picture.ndim == 4 else picture[None]
+    height, width = picture.shape[-2:]
+    reached: list[tuple[str, nn.Module, Tensor]] = []
+    handles = []
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.is_floating_point() and output.shape[:1] == picture.shape[:1]:
+                reached.append((name, module, output.detach()))
+
+        return hook
+
+    try:
+        for name, module in model.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(note(name)))
+        with torch.no_grad():
+            model(picture)
+    finally:
+        for handle in handles:
+            handle.remove()
+    names = [name for name, _, _ in reached]
+    listed = []
+    for place, (name, module, output) in enumerate(reached):
+        call = f":{names[: place + 1].count(name)}" if names.count(name) > 1 else ""
+        layout, prefix, grid = _grid(tuple(output.shape[1:]), height, width)
+        cell = (height / grid[0], width / grid[1]) if grid else None
+        listed.append(Layer(name + call, type(module).__name__, tuple(output.shape[1:]), grid, cell, layout, prefix))
+    return listed
+
+
+def _grid(shape: tuple[int, ...], height: int, width: int) -> tuple[str | None, int, tuple[int, int] | None]:
+    def over_picture(h: int, w: int) -> bool:
+        return 2 <= h <= height and 2 <= w <= width and abs(h * width / height - w) <= 1
+
+    if len(shape) == 3:
+        for layout, (h, w) in (("BKHW", shape[1:]), ("BHWK", shape[:2])):
+            if over_picture(h, w):
+                return layout, 0, (h, w)
+    if len(shape) == 2:
+        for prefix in range(6):  # a class token, a distillation token, up to four registers
+            h = round(((shape[0] - prefix) * height / width) ** 0.5) if shape[0] > prefix else 0
+            w = (shape[0] - prefix) // h if h else 0
+            if h * w == shape[0] - prefix and over_picture(h, w):
+                return "BTK", prefix, (h, w)
+    return None, 0, None

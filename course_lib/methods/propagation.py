@@ -1,0 +1,96 @@
+"""Methods that change the rule of the backward pass."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from course_lib.methods.registry import register
+from course_lib.methods.steps import relu
+from course_lib.recording import INPUT, Score, record
+
+
+class _GuidedReLU(torch.autograd.Function):
+    """Forward: max(x, 0). Backward: the gradient passes only where x > 0 and the gradient itself is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradients[0].clamp(min=0) * (x > 0)
+
+
+class _GuideEveryReLU(TorchFunctionMode):
+    """While active, each ReLU that runs is the guided one: as a module, as a function, in place or not."""
+
+    count = 0
+    relus = {F.relu: False, torch.relu: False, Tensor.relu: False, F.relu_: True, torch.relu_: True, Tensor.relu_: True}
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function not in self.relus:
+            return function(*args, **kwargs)
+        self.count += 1
+        x = args[0] if args else kwargs["input"]
+        if self.relus[function]:
+            return x.copy_(_GuidedReLU.apply(x.clone()))
+        return _GuidedReLU.apply(x)
+
+
+@register("guided backpropagation", kind="model", units="logits per unit of input", source="Springenberg et al., 2015")
+def guided_backpropagation(model: nn.Module, pictures: Tensor, score: Score) -> Tensor:
+    """The gradient at the picture with a changed rule at every ReLU: only positive gradients pass back.
+
+    R_in = R_out [x > 0] [R_out > 0]; the plain gradient lacks the second factor, the deconvolution the first. What
+    comes out is no gradient of anything. The three colours are added up: (B, C, H, W) -> (B, H, W), in logits per unit
+    of input.
+
+    It draws crisp edges, and nearly the same ones for every class and also for a network with random weights (Nie,
+    Zhang, Patel, ICML 2018), so it shows the picture more than the reason.
+
+    Args:
+        model: anything that `record` takes, with ReLUs
+        pictures: (B, C, H, W)
+        score: as in `Tape.gradients`
+
+    Raises:
+        ValueError: if no ReLU ran: for GELU, SiLU and others there is no such rule
+
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller, ICLR Workshop 2015, figure 1.
+
+    >>> model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    >>> _ = model[2].weight.data.copy_(torch.tensor([[1.0, -1.0]]))
+    >>> guided_backpropagation(model, torch.tensor([[[[2.0, 3.0]]]]), 0)
+    tensor([[[1., 0.]]])
+    """
+    return guided_gradient(model, pictures, score).sum(-3)
+
+
+def guided_gradient(model: nn.Module, pictures: Tensor, score: Score) -> Tensor:
+    """As `guided_backpropagation`, with its colours: (B, C, H, W)."""
+    with record(model, INPUT) as tape, _GuideEveryReLU() as guide:
+        model(pictures)
+    if not guide.count:
+        raise ValueError("Guided backpropagation changes the rule at ReLUs, and no ReLU ran in this model.")
+    return tape.gradients(score)[INPUT]
+
+
+def guided_grad_cam(guided: Tensor, upsampled_map: Tensor) -> Tensor:
+    """Guided Grad-CAM: the crisp edges where the coarse map is positive, guided ⊙ ReLU(map).
+
+    (B, C, H, W) and (B, H, W), the Grad-CAM map upsampled to the picture -> (B, C, H, W). Its place comes from
+    Grad-CAM, its detail from guided backpropagation, with the faults of both. Source: Selvaraju et al., ICCV 2017,
+    section 3.2.
+
+    >>> guided_grad_cam(torch.ones(1, 1, 1, 2), torch.tensor([[[2.0, -1.0]]]))
+    tensor([[[[2., 0.]]]])
+    """
+    return guided * relu(upsampled_map).unsqueeze(-3)
