@@ -47,7 +47,8 @@ class Layer:
         if self.layout == "BKHW":
             return values
         if self.layout == "BTK":
-            values = values[..., self.prefix :, :].unflatten(-2, self.grid)
+            values = values[..., self.prefix :, :]
+            values = values.reshape(*values.shape[:-2], *self.grid, values.shape[-1])
         return values.movedim(-1, -3)
 
     def __str__(self) -> str:

@@ -143,7 +143,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 def _find(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, int | None]:
     """The layer's name as the tape's key, its module, and which of its calls is meant (None: it has only one)."""
-    modules = dict(model.named_modules())
+    modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(wanted, nn.Module):
         for name, module in modules.items():
             if module is wanted:
@@ -169,7 +169,7 @@ def _check_model(model: nn.Module) -> None:
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("A scripted or traced model can't be recorded: pass the model it was made from.")
     for name, module in model.named_modules():
-        changes = any(True for _ in module.buffers(recurse=False)) or getattr(module, "dropout", 0)
+        changes = any(True for _ in module.buffers(recurse=False)) or bool(getattr(module, "dropout", False))
         random = isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in type(module).__name__
         if module.training and (changes or random):
             raise ValueError(

@@ -1,7 +1,5 @@
 """Gradients with respect to the picture itself: x is (..., 3, H, W), g = ∂S_c/∂x has the same shape."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -39,7 +37,7 @@ def gradient_times_input(pixels: Tensor, gradients: Tensor) -> Tensor:
 
 @register("integrated gradients", kind="model", units="logits", source="Sundararajan et al., ICML 2017")
 def integrated_gradients(
-    model: nn.Module | Callable[[Tensor], Tensor],
+    model: nn.Module,
     pictures: Tensor,
     score: Score,
     baseline: Tensor | float = 0.0,
@@ -78,7 +76,7 @@ def integrated_gradients(
     total = torch.zeros_like(pictures)
     points = ((torch.arange(steps, device=pictures.device) + 0.5) / steps).to(pictures.dtype)
     chunk = max(1, batch // len(pictures))
-    for t in tqdm(points.split(chunk), desc="integrated gradients", disable=not progress):
+    for t in tqdm(torch.split(points, chunk), desc="integrated gradients", disable=not progress):
         path = start + t.view(-1, 1, 1, 1, 1) * (pictures - start)  # (steps of this chunk, B, C, H, W)
         with record(model, INPUT) as tape:
             model(path.flatten(0, 1))

@@ -23,7 +23,8 @@ class _GuidedReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return gradients[0].clamp(min=0) * (x > 0)
+        guided: Tensor = gradients[0].clamp(min=0) * (x > 0)
+        return guided
 
 
 class _GuideEveryReLU(TorchFunctionMode):
