@@ -74,7 +74,7 @@ def integrated_gradients(
         raise ValueError(f"Integrated gradients need at least one step, not {steps}.")
     start = torch.as_tensor(baseline, dtype=pictures.dtype, device=pictures.device).expand_as(pictures)
     total = torch.zeros_like(pictures)
-    points = ((torch.arange(steps, device=pictures.device) + 0.5) / steps).to(pictures.dtype)
+    points = ((torch.arange(steps, dtype=torch.float64) + 0.5) / steps).to(pictures)
     chunk = max(1, batch // len(pictures))
     for t in tqdm(torch.split(points, chunk), desc="integrated gradients", disable=not progress):
         path = start + t.view(-1, 1, 1, 1, 1) * (pictures - start)  # (steps of this chunk, B, C, H, W)

@@ -31,4 +31,4 @@ def contributions(weights: Tensor, inputs: Tensor) -> Tensor:
             f"Weights of shape {tuple(weights.shape)} don't fit inputs of shape {tuple(inputs.shape)}: "
             f"expected (outputs, {inputs.shape[-1]})."
         )
-    return weights * inputs.unsqueeze(-2)
+    return weights * inputs[..., None, :]
