@@ -116,7 +116,7 @@ def grad_cam_plus_plus(activations: Tensor, gradients: Tensor, epsilon: float = 
     _same_shape(activations, gradients)
     squared = gradients**2
     denominator = 2 * squared + activations.sum((-2, -1), keepdim=True) * gradients**3 + epsilon
-    share = torch.where(denominator != 0, squared / torch.where(denominator != 0, denominator, 1), 0)
+    share = squared / denominator.masked_fill(denominator == 0, torch.inf)
     return cam(activations, (share * gradients.clamp(min=0)).sum((-2, -1)))
 
 
