@@ -114,10 +114,11 @@ def grad_cam_plus_plus(activations: Tensor, gradients: Tensor, epsilon: float = 
     tensor([[0.1667, 0.5000]])
     """
     _same_shape(activations, gradients)
-    squared = gradients**2
-    denominator = 2 * squared + activations.sum((-2, -1), keepdim=True) * gradients**3 + epsilon
-    share = squared / denominator.masked_fill(denominator == 0, torch.inf)
-    return cam(activations, (share * gradients.clamp(min=0)).sum((-2, -1)))
+    denominator = 2 + activations.sum((-2, -1), keepdim=True) * gradients  # a = 1 / this: g² is shortened
+    if epsilon:
+        denominator += epsilon / gradients**2
+    weighed = gradients.clamp(min=0) / denominator.masked_fill_(denominator == 0, torch.inf)
+    return cam(activations, weighed.sum((-2, -1)))
 
 
 @register("LayerCAM", units="logits", source="Jiang et al., TIP 2021")

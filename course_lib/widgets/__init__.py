@@ -1,0 +1,1 @@
+"""Widgets: Python computes the whole state, one small ES module draws it."""

@@ -1,0 +1,67 @@
+// What the course's widgets share: building elements, reading Python's arrays, and the one way to colour a map.
+
+/** An element with properties (on... are listeners, others attributes) and children. */
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** Bytes from Python, a DataView, as an array of `Type`, copied so that they are aligned. */
+function array(view, Type) {
+  return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+/** Numbers from Python: float32, or bfloat16 (the upper half of a float32) where a page must be small. */
+function numbers(view, half) {
+  if (!half) return array(view, Float32Array);
+  return new Float32Array(Uint32Array.from(array(view, Uint16Array), (bits) => bits << 16).buffer);
+}
+
+/** Where row or column i of N falls among n cells: the two cells and the share of the second (align_corners=False). */
+function between(n, N) {
+  return Array.from({ length: N }, (_, i) => {
+    const place = Math.max(((i + 0.5) * n) / N - 0.5, 0);
+    const first = Math.min(Math.floor(place), n - 1);
+    return [first, Math.min(first + 1, n - 1), place - first];
+  });
+}
+
+/** Bilinear upsampling of a map (h, w) to (H, W). */
+function upsample(map, h, w, H, W) {
+  if (h === H && w === W) return map;
+  const columns = between(w, W);
+  const out = new Float32Array(H * W);
+  between(h, H).forEach(([top, bottom, down], y) => {
+    columns.forEach(([left, right, along], x) => {
+      const above = map[top * w + left] * (1 - along) + map[top * w + right] * along;
+      const below = map[bottom * w + left] * (1 - along) + map[bottom * w + right] * along;
+      out[y * W + x] = above * (1 - down) + below * down;
+    });
+  });
+  return out;
+}
+
+/** The place of a value in a colour table of 256: -limit to limit where signed, else 0 to limit. */
+function shade(value, limit, signed) {
+  const share = Math.min(Math.max(limit > 0 ? value / limit : 0, signed ? -1 : 0), 1);
+  return Math.round(255 * (signed ? (share + 1) / 2 : share));
+}
+
+/** Show h x w pixels; colour(i) gives red, green and blue of pixel i. */
+function paint(canvas, h, w, colour) {
+  if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+  const image = new ImageData(w, h);
+  for (let i = 0; i < h * w; i++) {
+    const [red, green, blue] = colour(i);
+    image.data[4 * i] = red;
+    image.data[4 * i + 1] = green;
+    image.data[4 * i + 2] = blue;
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
+}

@@ -1,0 +1,243 @@
+"""The layer picker: one widget in which picture, class, layer and method are chosen, and the map follows at once."""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import traitlets
+from PIL import Image
+from torch import Tensor, nn
+
+from course_lib.figures import colour_table, overlay_rgb
+from course_lib.layers import Layer
+from course_lib.layers import layers as list_layers
+from course_lib.methods.registry import METHODS, find_layer, find_method
+from course_lib.networks import Network
+from course_lib.preprocessing import Preprocessing, check_pictures
+from course_lib.recording import check_target
+from course_lib.widgets.page import PageWidget, png, source
+from course_lib.widgets.picker_state import CHANNELS, SIDE, WORDS, Recorded, default_layers, key, state
+
+THUMB, PART = 44, 3_000_000  # a thumbnail's side; bytes of an upload in one message (servers refuse large ones)
+PAGE_SIDE, PAGE_BYTES = 96, 50_000  # in a page without a kernel: the picture's longest side, bytes for its layers
+SMALL = 96 * 96  # up to this many pixels a page holds the methods that explain pixels
+
+
+class LayerPicker(PageWidget):
+    """The widget that `pick_layers` returns; its traits are what the browser draws."""
+
+    _esm = source("draw.js", "layer_picker.js")
+    fixed = traitlets.Dict().tag(sync=True)
+    shown = traitlets.Dict().tag(sync=True)
+    tables = traitlets.Bytes().tag(sync=True)
+    maps = traitlets.Bytes().tag(sync=True)
+    pixels = traitlets.Bytes().tag(sync=True)
+    thumbs = traitlets.Bytes().tag(sync=True)
+
+    def __init__(
+        self, model: nn.Module, pictures: Mapping[str, Tensor], labels: list[str], prepare: Preprocessing,
+        layers: list[Layer], target: int | str | None, layer: str | None, method: str, page_layers: Sequence[str],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.model, self.labels, self.prepare, self.layers = model, labels, prepare, layers
+        self.pictures = [(name, picture, self._thumbnail(picture)) for name, picture in pictures.items()]
+        self.page_layers = [find_layer(layers, name) for name in page_layers]
+        self.parts: list[bytes] = []
+        self.states = 0
+        self.start, self.method = find_layer(layers, layer), find_method(method)
+        self.tables = b"".join(colour_table(signed).tobytes() for signed in (True, False))
+        start = {"layer": layers.index(self.start), "method": method, "relu": False, "opacity": 0.5}
+        self.fixed = {
+            "words": WORDS, "labels": labels, "live": True, "half": False, "part": PART, "thumb": THUMB, "start": start,
+        }  # fmt: skip
+        self.show(0, target, method)
+        self.on_msg(self._receive)
+
+    def show(self, picture: int, target: int | str | None = None, method: str = "Grad-CAM", status: str = "") -> None:
+        """Compute and show a picture and a class: one forward and one backward pass, or the latter alone."""
+        new = not self.states or picture != self.chosen
+        recorded = Recorded(self.model, self.pictures[picture][1], self.layers) if new else self.recorded
+        recorded.explain(self._class(target, recorded.logits), method)
+        header, maps, activations = state(recorded, self.layers, self.labels)
+        self.recorded, self.chosen, self.states = recorded, picture, self.states + 1
+        picture = self._pixels()
+        with self.hold_sync():
+            self.maps, self.pixels = maps.numpy().tobytes(), picture.tobytes() + activations
+            self.thumbs = b"".join(small for _, _, small in self.pictures)
+            names = [name for name, _, _ in self.pictures]
+            self.shown = {**header, **self._about(picture), "pictures": names, "state": self.states, "status": status}
+
+    def _class(self, wanted: int | str | None, logits: Tensor) -> int:
+        if not isinstance(wanted, str):
+            return int(logits.argmax()) if wanted is None else check_target(wanted, logits[None])
+        if wanted in self.labels:
+            return self.labels.index(wanted)
+        part = wanted.strip().casefold()
+        found = [c for c in logits.argsort(descending=True).tolist() if part in self.labels[c].casefold()]
+        if not found:
+            near = difflib.get_close_matches(wanted, self.labels, 3, 0.3) or self.labels[:3]
+            raise LookupError(WORDS["no_class"].format(text=wanted, near=", ".join(near)))
+        return found[0]
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        """Answer a message of the browser; what goes wrong becomes a sentence, and nothing else changes."""
+        before = self.pictures
+        try:
+            if "upload" in content:
+                self.parts = [*(self.parts if content["part"] else []), b"".join(map(bytes, buffers))]
+                if len(self.parts) < content["parts"]:
+                    return
+                name, picture = content["upload"], self.prepare(b"".join(self.parts))[None]
+                self.pictures = [*before, (name, picture, self._thumbnail(picture))]
+                self.show(len(before), None, content["method"], WORDS["uploaded"].format(name=name))
+            elif "picture" in content:
+                self.show(content["picture"], None, content["method"])
+            else:
+                self.show(self.chosen, content.get("target", self.recorded.target), content["method"])
+        except (Exception, KeyboardInterrupt) as error:
+            self.pictures, self.states = before, self.states + 1
+            status = str(error.args[0]) if error.args else WORDS["interrupted"]
+            self.shown = {**self.shown, "state": self.states, "status": status}
+
+    def _pixels(self, most: int | None = None) -> np.ndarray:
+        """The picture as the network sees it, (H, W, 3), made smaller where a side is longer than `most`."""
+        picture = self.prepare.undo(self.recorded.picture[0])
+        scale = min(1.0, (most or max(picture.shape)) / max(picture.shape))
+        return _visible(F.adaptive_avg_pool2d(picture, [round(side * scale) for side in picture.shape[1:]]))
+
+    def _thumbnail(self, picture: Tensor) -> bytes:
+        return _visible(F.adaptive_avg_pool2d(self.prepare.undo(picture[0]), THUMB)).tobytes()
+
+    def _about(self, picture: np.ndarray) -> dict[str, Any]:
+        height, width = self.recorded.picture.shape[-2:]
+        words = WORDS["picture_alt"].format(name=self.pictures[self.chosen][0], width=width, height=height)
+        return {"size": list(picture.shape[:2]), "picture": words, "chosen": self.chosen}
+
+    def _page_state(self) -> dict[str, Any]:
+        """The state of a page without a kernel: fewer layers, half the digits; pixel methods for small pictures only."""
+        small, picture = self.recorded.picture[0, 0].numel() <= SMALL, self._pixels(PAGE_SIDE)
+        for name in METHODS if small else ():
+            self.recorded.explain(self.recorded.target, name)
+        layers = self._page_layers()
+        header, maps, activations = state(self.recorded, layers, self.labels, pixels=small)
+        start = {**self.fixed["start"], "layer": layers.index(self.start) if self.start in layers else len(layers) - 1}
+        return {
+            "fixed": {**self.fixed, "labels": [], "live": False, "half": True, "start": start},
+            "shown": {**header, **self._about(picture), "pictures": [], "status": ""},
+            "tables": self.tables,
+            "maps": maps.bfloat16().view(torch.int16).numpy().tobytes(),
+            "pixels": picture.tobytes() + activations,
+        }
+
+    def _page_layers(self) -> list[Layer]:
+        """As many layers as `PAGE_BYTES` allow, evenly spaced in depth, with the last and the one shown first."""
+        if self.page_layers:
+            return self.page_layers
+        coarse = [layer for layer in self.layers if math.prod(layer.grid or ()) <= SIDE**2 or layer is self.start]
+        last = len(coarse) - 1
+        for count in range(last + 1, 1, -1):
+            places = {round(i * last / (count - 1)) for i in range(count)}
+            layers = [layer for i, layer in enumerate(coarse) if i in places or layer is self.start]
+            if sum(self._page_bytes(layer) for layer in layers) <= PAGE_BYTES:
+                return layers
+        return [self.start]
+
+    def _page_bytes(self, layer: Layer) -> int:
+        cells = math.prod(layer.grid or ())
+        return (2 * cells + 500) * len(METHODS) + CHANNELS * (min(cells, SIDE**2) + 150)
+
+    def _page_picture(self) -> tuple[str, str]:
+        """The picture, then the overlay at layers from early to late, side by side."""
+        picture, layers = self._pixels(PAGE_SIDE), self._page_layers()
+        layers = [layers[i] for i in sorted({round(i * (len(layers) - 1) / 3) for i in range(4)})]
+        places: list[Layer | None] = [*layers] if self.method.kind in ("layer", "head") else [None]
+        raws = {place: self.recorded.maps.get(key(place, self.method)) for place in places}
+        drawn = {place: raw.cpu().numpy() for place, raw in raws.items() if isinstance(raw, Tensor)}
+        tiles = [picture, *(overlay_rgb(picture, raw, signed=self.method.signed) for raw in drawn.values())]
+        names = ", ".join(place.name if place else WORDS["picture"] for place in drawn)
+        entry = self.shown["maps"].get(key(places[-1], self.method), {"refused": ""})
+        sentence = entry["refused"] if "refused" in entry else entry["views"][0]["sentence"]
+        return png(np.concatenate(tiles, 1)), WORDS["page"].format(method=self.method.name, layers=names, sentence=sentence)
+
+
+def pick_layers(
+    model: nn.Module | Network,
+    pictures: Any,
+    classes: Sequence[str] | None = None,
+    *,
+    preprocessing: Preprocessing | None = None,
+    layers: Sequence[str] | None = None,
+    target: int | str | None = None,
+    layer: str | None = None,
+    method: str = "Grad-CAM",
+    static_layers: Sequence[str] | None = None,
+) -> LayerPicker:
+    """Choose picture, class, layer and method, and see at once what the map says.
+
+    Args:
+        model: a `Network`, or any `nn.Module` in eval mode that gives logits (B, classes)
+        pictures: one or several, as a list, a mapping from names, or a tensor (B, 3, H, W): whatever `preprocessing`
+            takes; without a preprocessing, tensors as the model takes them
+        classes: the names of the logits; a `Network` brings its own
+        preprocessing: how a picture, also an uploaded one, becomes what the model takes
+        layers: the names of those to choose from; without them, layers with a grid from all depths
+        target, layer, method: what is shown first: by default the class with the largest logit at the last layer
+        static_layers: those that a page without a kernel keeps; by default as many as fit
+
+    Raises:
+        ValueError: for no picture, names that don't fit the logits, or a layer without a grid
+        LookupError: for an unknown layer, method or class (with the nearest names)
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 5))
+    >>> picker = pick_layers(model, torch.ones(1, 3, 8, 8))
+    >>> picker.shown["layers"][-1]["text"]
+    '1 (ReLU): 6 x 6 cells of 1.33 pixels, 2 x 6 x 6'
+    """
+    if isinstance(model, Network):
+        model, classes, preprocessing = model.model, classes or model.classes, preprocessing or model.preprocessing
+    given = _named(pictures)
+    if not given:
+        raise ValueError("Give at least one picture to explain.")
+    if preprocessing is None:
+        first = next(iter(given.values()))
+        preprocessing = Preprocessing(size=first.shape[-1] if isinstance(first, Tensor) else 224)
+        tensors = {n: check_pictures(p) if isinstance(p, Tensor) else preprocessing(p)[None] for n, p in given.items()}
+    else:
+        tensors = {name: preprocessing(picture)[None] for name, picture in given.items()}
+    first = next(iter(tensors.values()))
+    listed = list_layers(model, first)
+    chosen = [find_layer(listed, name) for name in layers] if layers else default_layers(model, first)
+    if not chosen:
+        raise ValueError("No layer of this model has a grid of places that the logits depend on: nothing to pick.")
+    for one in chosen:
+        one.to_grid(torch.zeros(1, *one.shape))  # raises its sentence for a layer without a grid
+    with torch.no_grad():
+        logits = model(first)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        raise ValueError("The layer picker needs a model that gives logits, a tensor (pictures, classes).")
+    count = logits.shape[1]
+    names = list(classes) if classes is not None else [f"class {c}" for c in range(count)]
+    if len(names) != count:
+        raise ValueError(f"{len(names)} class names don't fit the model's {count} logits: give one for each, in order.")
+    labels = [f"{name} ({c})" if names.count(name) > 1 else name for c, name in enumerate(names)]
+    return LayerPicker(model, tensors, labels, preprocessing, chosen, target, layer, method, static_layers or ())
+
+
+def _named(pictures: Any) -> dict[str, Any]:
+    if isinstance(pictures, Mapping):
+        return {str(name): picture for name, picture in pictures.items()}
+    alone = isinstance(pictures, str | bytes | Path | Image.Image) or getattr(pictures, "ndim", 4) == 3
+    return {WORDS["number"].format(number=i): p for i, p in enumerate([pictures] if alone else pictures, 1)}
+
+
+def _visible(picture: Tensor) -> np.ndarray:
+    """(3, H, W) as (H, W, 3), uint8; what lies outside [0, 1] is stretched into it, since it has been normalized."""
+    low, high = float(picture.min()), float(picture.max())
+    if low < -1e-3 or high > 1 + 1e-3:
+        picture = (picture - low) / (high - low)
+    return np.asarray((255 * picture.clamp(0, 1)).round().to(torch.uint8).permute(1, 2, 0).cpu())

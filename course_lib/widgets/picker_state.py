@@ -1,0 +1,284 @@
+"""What the layer picker draws: every map of a picture and a class, and the words and limits that go with it."""
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.layers import Layer, layers
+from course_lib.methods.cam import neuron_importance
+from course_lib.methods.registry import METHODS, Method, map_from, words_for
+from course_lib.recording import INPUT, record
+
+WORDS = {
+    "title": "Layer picker",
+    "pictures": "Pictures",
+    "picture": "Picture",
+    "number": "picture {number}",
+    "page": "The picture, and {method} at {layers}. {sentence}",
+    "picture_alt": "{name}, {width} x {height} pixels, as the network sees it",
+    "upload": "Upload a picture",
+    "uploaded": "{name} is shown with the class that the network answers.",
+    "target": "Class",
+    "target_hint": "type part of a name",
+    "no_class": "There is no class '{text}'; near it: {near}.",
+    "layer": "Layer",
+    "layer_text": "{layer}, {shape}",
+    "method": "Method",
+    "relu": "ReLU",
+    "opacity": "Opacity",
+    "overlay": "Overlay",
+    "map": "Map",
+    "unit": "{units}",
+    "logits": "Logits",
+    "channels": "Channels that weigh most (α: logits per unit of activation)",
+    "no_channels": "No channel has a weight: α is 0 for all.",
+    "channel": "channel {number}",
+    "alpha": "α {alpha}",
+    "channel_alt": "Activation of channel {number} in {layer}, from {low} to {high}; its weight α is {alpha}",
+    "computing": "Computing ...",
+    "interrupted": "Interrupted; what is shown is as before.",
+    "where": "{layer}: {grid} cells of {cell} pixels",
+    "where_pixels": "Pixels: {width} x {height}",
+    "gathered": "{where}; {share} % of {what} lies {place}.",
+    "scattered": "{where}; {what} is spread out: no quarter of the picture holds more than {share} %.",
+    "for": "the positive evidence for '{target}'",
+    "marked": "what {method} marks for '{target}'",
+    "against": " {share} % of all evidence is against it.",
+    "no_evidence": "{where}; no positive evidence for '{target}', so with ReLU the map is 0 everywhere.",
+    "only_against": "{where}; all the evidence is against '{target}'.",
+    "zero": "{where}; the map for '{target}' is 0 everywhere.",
+    "said": "{where}. {said}",
+    "not_finite": "{method} gives NaN or infinity here, so there is no map to draw.",
+    "bad_logits": "The network answers this picture with NaN or infinity, so there is nothing to explain.",
+    "places": "in the upper left, in the upper right, in the lower left, in the lower right, in the centre",
+}
+"""Every word that the picker shows, with the names of what Python fills in."""
+
+CHANNELS, SIDE, TOP = 6, 32, 5  # channels shown, their largest side in cells, classes listed first
+GATHERED = 0.4  # a quarter with this share of the evidence is named; spread evenly, each has 0.25
+
+
+def default_layers(model: nn.Module, picture: Tensor, most: int = 40, cells: int = 64 * 64) -> list[Layer]:
+    """The layers with a grid, at the finest depth of names that gives at most `most` of them.
+
+    Left out: what changes nothing (dropout, identity), a container that only repeats its last part, grids of more than
+    `cells` cells, and what the logits don't depend on.
+    """
+    listed = [
+        layer
+        for layer in layers(model, picture)
+        if layer.grid
+        and layer.grid[0] * layer.grid[1] <= cells
+        and "Dropout" not in layer.kind
+        and layer.kind not in ("Identity", "StochasticDepth")
+    ]
+    depth = max((layer.name.count(".") for layer in listed), default=0)
+    while True:
+        level = [layer for layer in listed if layer.name.count(".") <= depth]
+        chosen = [
+            layer
+            for before, layer in zip([None, *level], level, strict=False)
+            if not (before and layer.kind == "Sequential" and before.name.startswith(layer.name + "."))
+        ]
+        if len(chosen) <= most or depth == 0:
+            return _that_matter(model, picture, chosen)
+        depth -= 1
+
+
+def _that_matter(model: nn.Module, picture: Tensor, chosen: list[Layer]) -> list[Layer]:
+    def matter(some: list[Layer]) -> bool:
+        with record(model, [layer.name for layer in some]) as tape:
+            model(picture)
+        try:
+            tape.gradients(0)
+        except ValueError:
+            return False
+        return True
+
+    return chosen if not chosen or matter(chosen) else [layer for layer in chosen if matter([layer])]
+
+
+class Recorded:
+    """One picture's forward pass; `explain` adds a backward pass and the maps of a class."""
+
+    def __init__(self, model: nn.Module, picture: Tensor, chosen: Sequence[Layer]) -> None:
+        self.model, self.picture, self.layers = model, picture, list(chosen)
+        with record(model, [INPUT, *(layer.name for layer in chosen)]) as self.tape:
+            model(picture)
+        self.logits: Tensor = self.tape.output.detach()[0]
+        if not self.logits.isfinite().all():
+            raise ValueError(WORDS["bad_logits"])
+        self.target = -1
+
+    def explain(self, target: int, own: str | None = None) -> None:
+        """Every map of a class: `maps[key]` is a map (h, w) or the sentence that says why there is none.
+
+        `own` names a method with passes of its own that is wanted as well.
+        """
+        if target != self.target:
+            self.gradients = self.tape.gradients(target)
+            self.target, self.maps = target, {}
+            for layer in [*self.layers, None]:
+                for method in METHODS.values():
+                    if method.kind in (("input",) if layer is None else ("layer", "head")):
+                        self.maps[key(layer, method)] = self._map(layer, method)
+        if own and METHODS[own].kind == "model" and own not in self.maps:
+            self.maps[own] = self._map(None, METHODS[own])
+
+    def _map(self, layer: Layer | None, method: Method) -> Tensor | str:
+        try:
+            if method.kind == "model":
+                raw = method.function(self.model, self.picture, self.target)
+            elif method.kind == "head":
+                raw = map_from(method, self.model, self.tape, layer, self.target, None)
+            else:  # map_from's checks of every tensor would cost more than the maps: what isn't finite shows in the map
+                name = layer.name if layer else INPUT
+                tensors = (self.tape.activations[name], self.gradients[name])
+                raw = method.function(*(layer.to_grid(tensor) if layer else tensor for tensor in tensors))
+        except ValueError as error:
+            return str(error)
+        return raw[0].detach() if raw.isfinite().all() else WORDS["not_finite"].format(method=method.name)
+
+    def channels(self, layer: Layer) -> tuple[list[int], list[float], Tensor]:
+        """The channels with the largest |α|, of those that have one: their numbers, α, and activations (n, h, w)."""
+        alpha = neuron_importance(layer.to_grid(self.gradients[layer.name])[0])
+        top = [k for k in alpha.abs().topk(min(CHANNELS, len(alpha))).indices.tolist() if alpha[k] != 0]
+        return top, alpha[top].tolist(), layer.to_grid(self.tape.activations[layer.name])[0, top]
+
+
+def key(layer: Layer | None, method: Method) -> str:
+    """The name of a map; a method that explains the pixels has one for all layers."""
+    return f"{layer.name} {method.name}" if layer else method.name
+
+
+def state(
+    recorded: Recorded, chosen: Sequence[Layer], labels: Sequence[str], pixels: bool = True
+) -> tuple[dict[str, Any], Tensor, bytes]:
+    """What the browser draws: the description, all maps one after the other, the channels' activations as bytes."""
+    target, logits = recorded.target, recorded.logits
+    numbers: list[Tensor] = []
+    bytes_ = bytearray()
+    maps: dict[str, Any] = {}
+    described = []
+    at = 0
+    for layer in [*chosen, *([None] if pixels else [])]:
+        where = place(layer, recorded.picture)
+        said = partial(words_for, recorded.gradients[layer.name if layer else INPUT], layer)
+        made = {m: recorded.maps[key(layer, m)] for m in METHODS.values() if key(layer, m) in recorded.maps}
+        maps |= {key(layer, method): {"refused": raw} for method, raw in made.items() if isinstance(raw, str)}
+        drawn = {method: raw for method, raw in made.items() if isinstance(raw, Tensor)}
+        if drawn:
+            stack = torch.stack(list(drawn.values())).float().cpu()
+            entries = views(stack.numpy(), list(drawn), where, labels[target], said)
+            for method, entry in zip(drawn, entries, strict=True):
+                maps[key(layer, method)] = entry | {"at": at, "size": list(stack.shape[1:])}
+                at += stack[0].numel()
+            numbers.append(stack.flatten())
+        if layer:
+            top, alphas, activations = recorded.channels(layer)
+            small, signed, ranges = thumbnails(activations)
+            channels = []
+            for number, alpha, (low, high) in zip(top, alphas, ranges, strict=True):
+                names = {"number": number, "layer": layer.name, "alpha": f"{alpha:+.3g}"}
+                channels.append({
+                    "name": WORDS["channel"].format(**names), "alpha": WORDS["alpha"].format(**names), "signed": signed,
+                    "text": WORDS["channel_alt"].format(**names, low=f"{low:.3g}", high=f"{high:.3g}"),
+                    "at": len(bytes_) + len(channels) * small[0].numel(), "size": list(small.shape[1:]),
+                })  # fmt: skip
+            bytes_ += small.numpy().tobytes()
+            text = WORDS["layer_text"].format(layer=layer, shape=" x ".join(map(str, layer.shape)))
+            described.append({"name": layer.name, "text": text, "channels": channels})
+    best = logits.topk(min(TOP, len(logits))).indices.tolist()
+    listed = best if target in best else [*best, target]
+    largest = float(logits[listed].abs().max()) or 1.0
+    header = {
+        "layers": described, "maps": maps, "target": labels[target], "top": [labels[c] for c in best],
+        "methods": {
+            name: {"layered": method.kind in ("layer", "head"), "ready": method.kind in ("layer", "head") or name in maps}
+            for name, method in METHODS.items()
+        },
+        "logits": [
+            {"name": labels[c], "text": f"{logits[c]:+.3g}", "share": float(logits[c]) / largest, "target": c == target}
+            for c in listed
+        ],
+    }  # fmt: skip
+    return header, torch.cat([*numbers, torch.zeros(0)]), bytes(bytes_)
+
+
+def place(layer: Layer | None, picture: Tensor) -> str:
+    """Where a map lies, in words: the layer, its cells, and their size."""
+    if layer is None or layer.grid is None or layer.cell is None:
+        return WORDS["where_pixels"].format(width=picture.shape[-1], height=picture.shape[-2])
+    sides = [f"{side:.3g}" for side in layer.cell]
+    cell = sides[0] if sides[0] == sides[1] else " x ".join(sides)
+    return WORDS["where"].format(layer=layer.name, grid=" x ".join(map(str, layer.grid)), cell=cell)
+
+
+def views(
+    raws: np.ndarray, methods: Sequence[Method], where: str, target: str, said: Callable[[], str]
+) -> list[dict[str, Any]]:
+    """For each map of (n, h, w) its unit, and without and with ReLU the limit, the colours and the sentence.
+
+    `said()` stands where a map is 0.
+    """
+    positive, size = raws.clip(min=0), np.abs(raws)
+    limits, highs = size.max((1, 2)), positive.max((1, 2))
+    totals, sums = positive.sum((1, 2)), size.sum((1, 2))
+    rows, columns = _strips(raws.shape[1]), _strips(raws.shape[2])
+    blocks = rows @ (positive / np.where(highs > 0, highs, 1)[:, None, None]) @ columns.T
+    entries = []
+    for method, limit, high, total, everything, block in zip(methods, limits, highs, totals, sums, blocks, strict=True):
+        names = {"where": where, "target": target, "method": method.name}
+        if limit == 0:
+            words = WORDS["said"].format(where=where, said=said()) if said() else WORDS["zero"].format(**names)
+            plain = rectified = words
+        elif total == 0:
+            plain, rectified = WORDS["only_against"].format(**names), WORDS["no_evidence"].format(**names)
+        else:
+            share, quarter = _fullest(block)
+            what = WORDS["for" if method.signed else "marked"].format(**names)
+            form = WORDS["gathered" if share >= GATHERED else "scattered"]
+            plain = rectified = form.format(**names, what=what, share=round(100 * share), place=quarter)
+            if method.signed:
+                plain += WORDS["against"].format(share=round(100 * (1 - total / everything)))
+        shown = [_view(float(limit), method.signed, plain), _view(float(high), False, rectified)]
+        entries.append({"unit": WORDS["unit"].format(units=method.units), "views": shown})
+    return entries
+
+
+def _view(limit: float, signed: bool, sentence: str) -> dict[str, Any]:
+    low = f"\N{MINUS SIGN}{limit:.3g}" if signed and limit else "0"
+    return {"limit": limit, "signed": signed, "low": low, "high": f"{limit:.3g}", "sentence": sentence}
+
+
+def _fullest(blocks: np.ndarray) -> tuple[float, str]:
+    """Of a map's sums in 4 x 4 blocks: the quarter, or the centre of the same size, that holds most; share and name."""
+    parts = (blocks[:2, :2], blocks[:2, 2:], blocks[2:, :2], blocks[2:, 2:], blocks[1:3, 1:3])
+    shares = [float(part.sum() / blocks.sum()) for part in parts]
+    return max(shares), WORDS["places"].split(", ")[shares.index(max(shares))]
+
+
+@cache
+def _strips(cells: int) -> np.ndarray:
+    """How much of each of n cells lies in each of four equal strips, (4, n)."""
+    edges, cell = np.linspace(0, cells, 5)[:, None], np.arange(cells)
+    return (np.minimum(cell + 1, edges[1:]) - np.maximum(cell, edges[:-1])).clip(0).astype(np.float32)
+
+
+def thumbnails(activations: Tensor) -> tuple[Tensor, bool, list[tuple[float, float]]]:
+    """Channels (n, h, w) as places in the colour table (uint8), whether they are signed, and the range of each."""
+    h, w = activations.shape[1:]
+    low, high = activations.amin((1, 2)), activations.amax((1, 2))
+    signed = bool((low < 0).any())
+    if max(h, w) > SIDE:
+        size = (max(1, h * SIDE // max(h, w)), max(1, w * SIDE // max(h, w)))
+        activations = F.adaptive_avg_pool2d(activations, size)
+    limit = torch.maximum(-low, high)
+    share = activations / torch.where(limit > 0, limit, 1)[:, None, None]
+    places = (255 * ((share + 1) / 2 if signed else share)).round().nan_to_num(0).to(torch.uint8).cpu()
+    return places, signed, list(zip(low.tolist(), high.tolist(), strict=True))
