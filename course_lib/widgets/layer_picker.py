@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,27 @@ PAGE_SIDE, PAGE_BYTES = 96, 50_000  # in a page without a kernel: the picture's 
 SMALL = 96 * 96  # up to this many pixels a page holds the methods that explain pixels
 
 
+@dataclass(frozen=True)
+class Given:
+    """A picture to choose: as the model takes it (1, 3, H, W), as a person sees it (H, W, 3), and small."""
+
+    name: str
+    tensor: Tensor
+    pixels: np.ndarray
+    thumbnail: bytes
+
+    @classmethod
+    def read(cls, name: str, picture: Any, preprocessing: Preprocessing | None) -> "Given":
+        """From whatever `preprocessing` takes; without one from a tensor as the model takes it."""
+        tensor = check_pictures(picture) if preprocessing is None else preprocessing(picture)[None]
+        seen = tensor[0] if preprocessing is None else preprocessing.undo(tensor[0])
+        low, high = float(seen.min()), float(seen.max())
+        if low < 0 or high > 1:  # normalized by somebody else: stretched into what can be seen
+            seen = (seen - low) / (high - low)
+        pixels = np.floor(255 * seen.permute(1, 2, 0).cpu().numpy() + 0.5).astype(np.uint8)
+        return cls(name, tensor, pixels, _resized(pixels, THUMB, THUMB).tobytes())
+
+
 class LayerPicker(PageWidget):
     """The widget that `pick_layers` returns; its traits are what the browser draws."""
 
@@ -40,12 +62,12 @@ class LayerPicker(PageWidget):
     thumbs = traitlets.Bytes().tag(sync=True)
 
     def __init__(
-        self, model: nn.Module, pictures: Mapping[str, Tensor], labels: list[str], prepare: Preprocessing,
+        self, model: nn.Module, pictures: list[Given], labels: list[str], preprocessing: Preprocessing,
         layers: list[Layer], target: int | str | None, layer: str | None, method: str, page_layers: Sequence[str],
     ) -> None:  # fmt: skip
         super().__init__()
-        self.model, self.labels, self.prepare, self.layers = model, labels, prepare, layers
-        self.pictures = [(name, picture, self._thumbnail(picture)) for name, picture in pictures.items()]
+        self.model, self.labels, self.layers = model, labels, layers
+        self.pictures, self.preprocessing = pictures, preprocessing
         self.page_layers = [find_layer(layers, name) for name in page_layers]
         self.parts: list[bytes] = []
         self.states = 0
@@ -61,15 +83,15 @@ class LayerPicker(PageWidget):
     def show(self, picture: int, target: int | str | None = None, method: str = "Grad-CAM", status: str = "") -> None:
         """Compute and show a picture and a class: one forward and one backward pass, or the latter alone."""
         new = not self.states or picture != self.chosen
-        recorded = Recorded(self.model, self.pictures[picture][1], self.layers) if new else self.recorded
+        recorded = Recorded(self.model, self.pictures[picture].tensor, self.layers) if new else self.recorded
         recorded.explain(self._class(target, recorded.logits), method)
         header, maps, activations = state(recorded, self.layers, self.labels)
         self.recorded, self.chosen, self.states = recorded, picture, self.states + 1
         picture = self._pixels()
         with self.hold_sync():
             self.maps, self.pixels = maps.numpy().tobytes(), picture.tobytes() + activations
-            self.thumbs = b"".join(small for _, _, small in self.pictures)
-            names = [name for name, _, _ in self.pictures]
+            self.thumbs = b"".join(given.thumbnail for given in self.pictures)
+            names = [given.name for given in self.pictures]
             self.shown = {**header, **self._about(picture), "pictures": names, "state": self.states, "status": status}
 
     def _class(self, wanted: int | str | None, logits: Tensor) -> int:
@@ -92,9 +114,9 @@ class LayerPicker(PageWidget):
                 self.parts = [*(self.parts if content["part"] else []), b"".join(map(bytes, buffers))]
                 if len(self.parts) < content["parts"]:
                     return
-                name, picture = content["upload"], self.prepare(b"".join(self.parts))[None]
-                self.pictures = [*before, (name, picture, self._thumbnail(picture))]
-                self.show(len(before), None, content["method"], WORDS["uploaded"].format(name=name))
+                given = Given.read(content["upload"], b"".join(self.parts), self.preprocessing)
+                self.pictures = [*before, given]
+                self.show(len(before), None, content["method"], WORDS["uploaded"].format(name=given.name))
             elif "picture" in content:
                 self.show(content["picture"], None, content["method"])
             else:
@@ -106,16 +128,13 @@ class LayerPicker(PageWidget):
 
     def _pixels(self, most: int | None = None) -> np.ndarray:
         """The picture as the network sees it, (H, W, 3), made smaller where a side is longer than `most`."""
-        picture = self.prepare.undo(self.recorded.picture[0])
-        scale = min(1.0, (most or max(picture.shape)) / max(picture.shape))
-        return _visible(F.adaptive_avg_pool2d(picture, [round(side * scale) for side in picture.shape[1:]]))
-
-    def _thumbnail(self, picture: Tensor) -> bytes:
-        return _visible(F.adaptive_avg_pool2d(self.prepare.undo(picture[0]), THUMB)).tobytes()
+        pixels = self.pictures[self.chosen].pixels
+        scale = min(1.0, (most or max(pixels.shape)) / max(pixels.shape))
+        return _resized(pixels, round(pixels.shape[0] * scale), round(pixels.shape[1] * scale))
 
     def _about(self, picture: np.ndarray) -> dict[str, Any]:
         height, width = self.recorded.picture.shape[-2:]
-        words = WORDS["picture_alt"].format(name=self.pictures[self.chosen][0], width=width, height=height)
+        words = WORDS["picture_alt"].format(name=self.pictures[self.chosen].name, width=width, height=height)
         return {"size": list(picture.shape[:2]), "picture": words, "chosen": self.chosen}
 
     def _page_state(self) -> dict[str, Any]:
@@ -203,13 +222,13 @@ def pick_layers(
     given = _named(pictures)
     if not given:
         raise ValueError("Give at least one picture to explain.")
-    if preprocessing is None:
-        first = next(iter(given.values()))
-        preprocessing = Preprocessing(size=first.shape[-1] if isinstance(first, Tensor) else 224)
-        tensors = {n: check_pictures(p) if isinstance(p, Tensor) else preprocessing(p)[None] for n, p in given.items()}
-    else:
-        tensors = {name: preprocessing(picture)[None] for name, picture in given.items()}
-    first = next(iter(tensors.values()))
+    some = next(iter(given.values()))
+    upload = preprocessing or Preprocessing(size=some.shape[-1] if isinstance(some, Tensor) else 224)
+    read = [
+        Given.read(name, picture, preprocessing if isinstance(picture, Tensor) else upload)
+        for name, picture in given.items()
+    ]
+    first = read[0].tensor
     listed = list_layers(model, first)
     chosen = [find_layer(listed, name) for name in layers] if layers else default_layers(model, first)
     if not chosen:
@@ -225,7 +244,7 @@ def pick_layers(
     if len(names) != count:
         raise ValueError(f"{len(names)} class names don't fit the model's {count} logits: give one for each, in order.")
     labels = [f"{name} ({c})" if names.count(name) > 1 else name for c, name in enumerate(names)]
-    return LayerPicker(model, tensors, labels, preprocessing, chosen, target, layer, method, static_layers or ())
+    return LayerPicker(model, read, labels, upload, chosen, target, layer, method, static_layers or ())
 
 
 def _named(pictures: Any) -> dict[str, Any]:
@@ -235,9 +254,8 @@ def _named(pictures: Any) -> dict[str, Any]:
     return {WORDS["number"].format(number=i): p for i, p in enumerate([pictures] if alone else pictures, 1)}
 
 
-def _visible(picture: Tensor) -> np.ndarray:
-    """(3, H, W) as (H, W, 3), uint8; what lies outside [0, 1] is stretched into it, since it has been normalized."""
-    low, high = float(picture.min()), float(picture.max())
-    if low < -1e-3 or high > 1 + 1e-3:
-        picture = (picture - low) / (high - low)
-    return np.asarray((255 * picture.clamp(0, 1)).round().to(torch.uint8).permute(1, 2, 0).cpu())
+def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1).float()
+    return F.adaptive_avg_pool2d(tensor, [height, width]).round().byte().permute(1, 2, 0).contiguous().numpy()
