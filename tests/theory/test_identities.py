@@ -7,7 +7,7 @@ from torch import nn
 
 from course_lib.methods import cam, gradients, steps
 from course_lib.recording import record
-from course_lib.theory.approximation import averaging_gap
+from course_lib.theory.approximation import averaging_gap, proportional_functions
 from course_lib.theory.formula import gradient
 
 
@@ -64,6 +64,20 @@ def test_after_gap_any_head_leaves_grad_cam_equal_to_hirescam():
     A, g, _ = recorded(model)
     close(cam.grad_cam(A, g), cam.hires_cam(A, g))
     assert cam.grad_cam(A, g).std() > 0
+
+
+def test_after_gap_the_map_adds_up_just_when_the_head_scales_with_its_input():
+    A = torch.rand(2, 3, 4, dtype=torch.float64) + 0.1
+
+    def total(head):
+        return cam.grad_cam(A, gradient(lambda at: head(at.mean((1, 2))), A)).sum(), head(A.mean((1, 2)))
+
+    close(*total(lambda F: F[0] ** 2 / F[1]))
+    for head in (lambda F: F[0] + 1, lambda F: F[0] ** 2):  # a bias, and degree 2
+        got, expected = total(head)
+        assert abs(got - expected) > 1e-3
+    x = sp.Symbol("x", positive=True)  # and the other way: along a ray x h'(x) = h(x) has straight lines only
+    assert sp.simplify((proportional_functions(1) / x).diff(x)) == 0
 
 
 def two_layers(bias=True):

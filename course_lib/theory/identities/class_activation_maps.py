@@ -1,6 +1,5 @@
 """Lesson 2: the sum that becomes a map."""
 
-import sympy as sp
 import torch
 from torch.nn import functional as nn
 
@@ -56,8 +55,3 @@ formula("cam-shift", "identity",
 formula("min-max", "definition", r"\hat M(i, j) = \frac{M(i, j) - \min M}{\max M - \min M}",
         "Scaled to 0 to 1 by its own extremes: colours compare places of one map, never two pictures.", OURS,
         lambda g: [(steps.normalize(g[0]), (g[0] - g[0].min()) / (g[0].max() - g[0].min()))])
-formula("upsample", "identity", r"\sum_{\text{pixels}} \mathrm{up}_s(M) = s^2 \sum_{i,j} M(i, j)",
-        "Drawing each cell as s by s pixels multiplies the sum by s squared; it adds no detail.", OURS,
-        lambda g: [(steps.upsample(g, (8, 12), "nearest").sum(), 16 * g.sum())],
-        prove=lambda: [sp.simplify(sp.summation(sp.sympify("M"), *sp.sympify("(i, 1, s), (j, 1, s)"))
-                                   - sp.sympify("s**2 * M"))])

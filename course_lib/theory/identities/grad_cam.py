@@ -6,12 +6,11 @@ import sympy as sp
 import torch
 from torch.nn import functional as nn
 
-from course_lib.theory.approximation import proportional_functions
 from course_lib.theory.formula import Array, Lazy, Pairs, formula, gradient, softmax, symbols
 from course_lib.theory.identities.class_activation_maps import OURS, emptied, gap_linear
 
 cams, steps = Lazy("course_lib.methods.cam"), Lazy("course_lib.methods.steps")
-pixels, guided = Lazy("course_lib.methods.gradients"), Lazy("course_lib.methods.propagation")
+guided = Lazy("course_lib.methods.propagation")
 GRAD_CAM, HIRES = "Selvaraju et al., ICCV 2017", "Draelos & Carin, arXiv 2011.08891 (2020)"
 PLUS, LAYER, XGRAD = "Chattopadhay et al., WACV 2018", "Jiang et al., IEEE TIP 30 (2021)", "Fu et al., BMVC 2020"
 
@@ -36,12 +35,6 @@ def _of_probability(A: Array, V: Array) -> Pairs:
     p, alphas = softmax(gap_linear(A, V)), V / 6
     got = cams.neuron_importance(gradient(lambda at: softmax(gap_linear(at, V))[0], A))
     return [(got, p[0] * (alphas[0] - (p[:, None] * alphas).sum(0)))]
-
-
-def _relu_net(weights: Array) -> torch.nn.Module:
-    model = torch.nn.Module()
-    model.forward = lambda x: (weights * nn.relu(x)).sum((1, 2, 3))[:, None]
-    return model
 
 
 def _constant_gradient() -> list[sp.Expr]:
@@ -79,22 +72,10 @@ formula("grad-cam-theorem", "theorem",
             "the layer before the ReLU": lambda: (maps(lambda A: nn.relu(A).mean(), row(-1, 3))[0], row(0, 3)[0] / 2),
             "the probability for the logit": lambda: (
                 maps(lambda A: A.mean().sigmoid(), row(1, 3))[0], row(1, 3)[0] / 2)})
-formula("grad-cam-sum", "identity",
-        r"S_c - b_c = \sum_{i,j} L_c(i, j) = \sum_{i,j} \mathrm{ReLU}(L_c) - \sum_{i,j} \mathrm{ReLU}(-L_c)",
-        "After GAP and one linear layer the signed map adds up to the logit less the bias; its ReLU doesn't.", OURS,
-        lambda A, w, b: [(maps(lambda at: gap_linear(at, w, b), A)[0].sum(), gap_linear(A, w))],
-        counterexamples={"after the ReLU": lambda: (steps.relu(row(1, -2)).sum(), row(1, -2).sum())})
 formula("gap-head", "identity", r"S_c = h(F_1, \dots, F_K) \;\implies\; L_c = H_c",
         "After GAP the gradient is the same in each cell, whatever follows: its average loses nothing.", HIRES,
         lambda A: [maps(_scaling_head, A), maps(lambda at: softmax(at.mean((-2, -1)))[0], A)],
         counterexamples={"flatten for GAP": lambda: maps(lambda A: A[0, 0, 0], row(1, 3))})
-formula("gap-head-sum", "theorem",
-        r"\sum_{i,j} L_c(i, j) = S_c \text{ for all } A \iff h(r F) = r\, h(F) \text{ for } r > 0",
-        "After GAP the map adds up to the logit just when the head scales with its input.", "Euler's theorem",
-        lambda A: [(maps(_scaling_head, A)[0].sum(), _scaling_head(A))],
-        converse=lambda: [sp.simplify((proportional_functions(1) / sp.Symbol("x", positive=True)).diff("x"))],
-        counterexamples={"a bias": lambda: (maps(lambda A: A.mean() + 1, row(1, 3))[0].sum(), 2.0 + 1.0),
-                         "degree 2": lambda: (maps(lambda A: A.mean() ** 2, row(1, 3))[0].sum(), 2.0**2)})
 formula("hirescam", "definition", r"H_c(i, j) = \sum_k \frac{\partial S_c}{\partial A^k_{ij}}\, A^k_{ij}",
         "HiResCAM: each cell keeps its own gradient.", HIRES,
         lambda A, g: [(cams.hires_cam(A, g), torch.einsum("kij,kij->ij", g, A))])
@@ -120,12 +101,6 @@ formula("xgrad-cam", "definition",
         r"\sum_k \alpha_k^X A^k_{ij}, \qquad \alpha_k^X = \sum_{i,j} \frac{A^k_{ij}}{\sum_{a,b} A^k_{ab}}\, g^k_{ij}",
         "XGrad-CAM weighs each gradient by its cell's share of the channel.", XGRAD,
         lambda A, g: [(cams.xgrad_cam(A, g), cams.cam(A, (A / A.sum((1, 2), keepdim=True) * g).sum((1, 2))))])
-formula("saliency", "definition", r"\max_{\text{colours}} \Big|\frac{\partial S_c}{\partial x}\Big|",
-        "The saliency map: how far each pixel moves the logit.", "Simonyan et al., ICLR Workshop 2014",
-        lambda A, g: [(pixels.saliency(A, g), g.abs().max(0).values)])
-formula("guided-relu", "definition", r"R_{\text{in}} = R_{\text{out}}\,[x > 0]\,[R_{\text{out}} > 0]",
-        "Guided backpropagation changes the backward rule of each ReLU.", "Springenberg et al., ICLR Workshop 2015",
-        lambda A, g: [(guided.guided_gradient(_relu_net(g), A[None], 0)[0], g * (A > 0) * (g > 0))])
 formula("guided-grad-cam", "definition", r"R \cdot \mathrm{ReLU}\big(\mathrm{up}(L_c)\big)",
         "Guided Grad-CAM: the edges R of guided backpropagation where the Grad-CAM map is positive.", GRAD_CAM,
         lambda A, g: [(guided.guided_grad_cam(A[None], g[:1]), (A * torch.maximum(g[0], 0 * g[0]))[None])])
