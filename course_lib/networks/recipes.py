@@ -1,0 +1,61 @@
+"""How each network of the course is made: its data, its training, its seeds, and the accuracy it must reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from course_lib.datasets import scenes
+from course_lib.networks.architectures import GapNetwork, RecurrentNetwork, TwoLayerNetwork
+
+Data = Callable[[int, int], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What `train` needs to make a network again.
+
+    Attributes:
+        build: the architecture, with fresh weights
+        data: (number, seed) -> pictures (n, 3, H, W) and labels (n,)
+        classes: their names, in the order of the logits
+        size: height and width of a picture in pixels
+        required: the accuracy on test pictures that shipped weights must reach
+        start: another network whose trunk it starts from
+        turns: whether a picture turned by 90 degrees is still one (else it is only mirrored)
+    """
+
+    build: Callable[[], nn.Module]
+    data: Data
+    classes: tuple[str, ...]
+    size: int
+    required: float
+    steps: int
+    pictures: int = 8000
+    batch: int = 64
+    rate: float = 4e-3
+    seed: int = 0
+    start: str | None = None
+    turns: bool = True
+
+
+TRAIN_SEED, TEST_SEED = 1, 1_000_000
+"""Training and test pictures are drawn from different seeds, so no picture is in both."""
+
+
+def _scenes(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    drawn = scenes.scenes(n, seed)
+    return drawn.pictures, drawn.labels
+
+
+def _scene_recipe(head: Callable[[int], nn.Module], required: float, **more: object) -> Recipe:
+    build = lambda: head(len(scenes.CLASSES))  # noqa: E731
+    return Recipe(build, _scenes, scenes.CLASSES, scenes.SIZE, required, **more)  # type: ignore[arg-type]
+
+
+RECIPES: dict[str, Recipe] = {
+    "scenes_gap": _scene_recipe(GapNetwork, 0.95, steps=1500),
+    "scenes_two_fc": _scene_recipe(TwoLayerNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
+    "scenes_rnn": _scene_recipe(RecurrentNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
+}
+"""Every network that the course ships; one entry here makes a network loadable and trainable."""
