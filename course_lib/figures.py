@@ -9,7 +9,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -195,9 +195,7 @@ def contribution_bars(
     ax.margins(x=0.15)
     ax.set_xlabel(label)
     ax.spines[["top", "right"]].set_visible(False)
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure
+    return cast(Figure, ax.figure)
 
 
 def draw_curve(ax: Axes, x: Sequence[float], runs: Any, label: str, style: int = 0) -> None:

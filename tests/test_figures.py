@@ -290,7 +290,7 @@ def test_show_embeds_a_small_png_with_words_and_closes_the_figure(shown: list[st
 
 
 def test_a_photograph_does_not_cost_a_map_its_colours(shown: list[str]) -> None:
-    cat = Preprocessing(224, 256)(data.chelsea())
+    cat = Preprocessing(224, 256)(data.chelsea())  # type: ignore[no-untyped-call]
     show(compare([[Panel("", cat), Panel("", None, torch.tensor([[-1.0, 1.0], [0.5, 0.0]]))]]), ALT)
     png = base64.b64decode(re.findall(r"base64,([^\"]+)", shown[0])[0])
     colours = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3).astype(int)

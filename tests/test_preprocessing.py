@@ -58,7 +58,8 @@ def test_transparency_is_laid_on_white() -> None:
     expected = [[RED, WHITE], [[204] * 3, RED]]
     assert read_picture(pixels).tolist() == expected
     assert read_picture(file_of(Image.fromarray(pixels))).tolist() == expected
-    grey = Image.fromarray(np.array([[[0, 255], [0, 0]], [[0, 51], [9, 255]]], dtype=np.uint8), "LA")
+    bands = np.array([[[0, 0], [0, 9]], [[255, 0], [51, 255]]], dtype=np.uint8)
+    grey = Image.merge("LA", [Image.fromarray(band) for band in bands])
     assert read_picture(file_of(grey))[..., 0].tolist() == [[0, 255], [204, 9]]
 
 
