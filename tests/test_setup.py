@@ -1,4 +1,4 @@
-"""The set-up: a sentence for each machine that can't be served, and files that describe one and the same environment."""
+"""The set-up: a sentence for each machine that can't be served, and files that say the same of one environment."""
 
 import ast
 import re
