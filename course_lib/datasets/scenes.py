@@ -5,7 +5,7 @@ class, and often a bar in front. Shapes, colours, sizes, angles and places are d
 neither colour nor place gives the class away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +93,8 @@ def _at_least_one(n: int) -> int:
 # Each shape: below 0 inside, and roughly a distance in units of the radius; u and v run from -1 to 1 over the shape.
 def _polygon(u: Array, v: Array, corners: int) -> Array:
     wedge = 2 * np.pi / corners
-    return np.hypot(u, v) * np.cos(np.mod(np.arctan2(v, u), wedge) - wedge / 2) - np.cos(wedge / 2)
+    level: Array = np.hypot(u, v) * np.cos(np.mod(np.arctan2(v, u), wedge) - wedge / 2) - np.cos(wedge / 2)
+    return level
 
 
 def _star(u: Array, v: Array, notch: float = 0.45) -> Array:
@@ -107,7 +108,7 @@ def _box(u: Array, v: Array, width: float, height: float) -> Array:
     return np.maximum(np.abs(u) - width, np.abs(v) - height)
 
 
-LEVELS = {
+LEVELS: dict[str, Callable[[Array, Array], Array]] = {
     "circle": lambda u, v: np.hypot(u, v) - 0.95,
     "square": lambda u, v: _box(u, v, 0.82, 0.82),
     "triangle": lambda u, v: _polygon(u, v, 3),
@@ -153,7 +154,8 @@ def _line(start: Array, end: Array, width: float) -> Array:
     """How far each pixel is covered by a straight line with round ends."""
     way = end - start
     t = np.clip(((_X - start[0]) * way[0] + (_Y - start[1]) * way[1]) / (way @ way + 1e-6), 0, 1)
-    return np.clip(width + 0.5 - np.hypot(_X - start[0] - t * way[0], _Y - start[1] - t * way[1]), 0, 1)
+    cover: Array = np.clip(width + 0.5 - np.hypot(_X - start[0] - t * way[0], _Y - start[1] - t * way[1]), 0, 1)
+    return cover
 
 
 def _clutter(rng: np.random.Generator, picture: Array) -> None:
@@ -225,7 +227,7 @@ def _object(
     angle = rng.uniform(0, 2 * np.pi)
     u, v = (_X - centre[0]) / radius, (_Y - centre[1]) / radius
     turned = np.cos(angle) * u + np.sin(angle) * v, -np.sin(angle) * u + np.cos(angle) * v
-    cover = np.clip(0.5 - LEVELS[shape](*turned) * radius, 0, 1)
+    cover: Array = np.clip(0.5 - LEVELS[shape](*turned) * radius, 0, 1)
     shade = 1 + rng.uniform(-0.22, 0.22) * u + rng.uniform(-0.22, 0.22) * v + rng.normal(0, 0.05, u.shape)
     tint = np.asarray(colour) + rng.uniform(-0.06, 0.06, 3)
     _paint(picture, cover, tint[:, None, None] * np.clip(shade, 0.5, 1.5))
@@ -264,7 +266,7 @@ def _collect(drawn: list[_Drawn], k: int = 3) -> Scenes:
 
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int_]:
-    columns, rows = masks.any(-2), masks.any(-1)
+    columns, rows = np.asarray(masks.any(-2)), np.asarray(masks.any(-1))
     return np.stack(
         [
             columns.argmax(-1),

@@ -54,19 +54,20 @@ def untrained(name: str, seed: int = 0) -> Network:
     Raises:
         LookupError: as `load`
     """
-    if name not in RECIPES:
-        raise LookupError(unknown(name, RECIPES))
+    check_name(name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = RECIPES[name].build().eval()
     return Network(model, RECIPES[name].classes, Preprocessing(RECIPES[name].size), name)
 
 
-def unknown(name: str, names: Iterable[str]) -> str:
-    """The sentence for a name that isn't there: the nearest ones, or all."""
+def check_name(name: str, names: Iterable[str] = RECIPES) -> str:
+    """The name, if it is one of the names (the course's networks); else LookupError with the nearest ones."""
     names = list(names)
-    near = difflib.get_close_matches(name, names, 3, 0.5) or names
-    return f"There is no network {name!r}; there are {', '.join(near[:12])}."
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 3, 0.5) or names
+        raise LookupError(f"There is no network {name!r}; there are {', '.join(near[:12])}.")
+    return name
 
 
 def pretrained(name: str) -> Network:
@@ -78,9 +79,7 @@ def pretrained(name: str) -> Network:
         LookupError: for a name that torchvision doesn't have (with the nearest ones)
         ConnectionError: if the weights are neither there nor to be had, with what works offline
     """
-    names = torchvision.models.list_models(module=torchvision.models)
-    if name not in names:
-        raise LookupError(unknown(name, names))
+    check_name(name, torchvision.models.list_models(module=torchvision.models))
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     try:
         model = torchvision.models.get_model(name, weights=weights).eval()

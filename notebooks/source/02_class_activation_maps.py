@@ -196,8 +196,7 @@ def full_size_maps(network_model: torch.nn.Module) -> torch.Tensor:
     return upsample(torch.einsum("bk,bkhw->bhw", rows, tape.activations["features"]), (64, 64))
 
 
-torch.manual_seed(0)
-untrained = networks.untrained("scenes_gap")
+untrained = networks.untrained("scenes_gap").model
 trained_maps, untrained_maps = full_size_maps(model), full_size_maps(untrained)
 hits = {"CAM": pointing(trained_maps, masks), "untrained network": pointing(untrained_maps, masks)}
 hits["centre point"] = masks[:, 32, 32]

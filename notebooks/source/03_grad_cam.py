@@ -253,8 +253,7 @@ except ValueError as sentence:
 # But looks are not evidence. **Predict:** what does guided backpropagation show for a network with *random* weights, which knows nothing?
 
 # %% id="guided-grad-cam"
-torch.manual_seed(0)
-untrained = networks.untrained("scenes_two_fc")
+untrained = networks.untrained("scenes_two_fc").model
 crisp = guided_backpropagation(network.model, picture, target)
 detail = guided_grad_cam(guided_gradient(network.model, picture, target), upsample(raw, (64, 64))).sum(1)
 random_net = guided_backpropagation(untrained, picture, target)
