@@ -7,7 +7,7 @@ in a signed map the grey middle is 0 and dark blue is evidence against.
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -20,14 +20,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from PIL import Image
 from torch import Tensor
 
 from course_lib.evaluation import interval95
 from course_lib.methods.steps import upsample
-from course_lib.preprocessing import check_pictures
+from course_lib.preprocessing import check_pictures, read_picture
 
 PALETTE = {
     "black": "#000000", "blue": "#0072b2", "orange": "#e69f00", "green": "#009e73", "purple": "#cc79a7",
@@ -58,7 +58,7 @@ def colour_table(signed: bool = False) -> np.ndarray:
 def overlay_rgb(
     picture: Any, heat_map: Any, opacity: float = 0.5, signed: bool | None = None, limit: float | None = None
 ) -> np.ndarray:
-    """Lay a map (h, w) over a picture, (3, H, W) floats in [0, 1] or (H, W, 3) uint8: (H, W, 3) uint8.
+    """Lay a map (h, w) over a picture, a tensor (3, H, W) in [0, 1] or what `read_picture` takes: (H, W, 3) uint8.
 
     What draws the same elsewhere, in a browser say, keeps to this, with round(v) = floor(v + 1/2):
 
@@ -124,6 +124,15 @@ def draw_mask(ax: Axes, mask: Any, colour: str = PALETTE["black"]) -> None:
     if inside.any():
         rows, columns = (np.arange(-1, side - 1) for side in inside.shape)
         ax.contour(columns, rows, inside, [0.5], colors=[colour]).set_path_effects(HALO)
+
+
+def draw_ellipses(ax: Axes, picture: Any, ellipses: Iterable[Sequence[float]]) -> None:
+    """Draw a picture and on it ellipses (x, y, a, b, theta, ...): centre and half axes in pixels, angle in radians."""
+    _draw(ax, _pixels(picture))
+    for x, y, a, b, theta, *_ in ellipses:
+        shape = Ellipse((x, y), 2 * a, 2 * b, angle=float(np.degrees(theta)), fill=False, ec=PALETTE["black"], lw=1.5)
+        shape.set_path_effects(HALO)
+        ax.add_patch(shape)
 
 
 @dataclass(frozen=True)
@@ -249,7 +258,7 @@ def _values(heat_map: Any) -> np.ndarray:
 def _pixels(picture: Any) -> np.ndarray:
     if isinstance(picture, Tensor):
         return _round(255 * check_pictures(picture, unit_range=True)[0].detach().cpu().permute(1, 2, 0).numpy())
-    return np.asarray(picture)
+    return read_picture(picture)
 
 
 def _round(values: np.ndarray) -> np.ndarray:

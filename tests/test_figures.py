@@ -14,7 +14,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 from PIL import Image
 from skimage import data
 
@@ -31,6 +31,7 @@ from course_lib.figures import (
     contribution_bars,
     draw_box,
     draw_curve,
+    draw_ellipses,
     draw_heat_map,
     draw_mask,
     overlay_rgb,
@@ -118,6 +119,7 @@ def test_the_overlay_keeps_its_contract(signed: bool, opacity: float, limit: flo
     difference = np.abs(drawn.astype(int) - expected)
     assert difference.max() <= 3 and (difference == 0).mean() > 0.999  # rounding may move an index by one
     assert np.array_equal(drawn, overlay_rgb(pixels, raw.numpy(), opacity, signed, limit))
+    assert np.array_equal(drawn, overlay_rgb(pixels / 255, raw, opacity, signed, limit))
 
 
 def test_the_overlay_at_its_ends() -> None:
@@ -198,6 +200,15 @@ def test_a_map_of_zeros_says_so(signed: bool) -> None:
 def test_negative_values_are_never_cut_silently() -> None:
     with pytest.raises(ValueError, match="draw it signed, or take its ReLU"):
         drawn_map(random(3, 3), signed=False)
+
+
+def test_ellipses_lie_on_their_picture() -> None:
+    _, ax = plt.subplots()
+    draw_ellipses(ax, picture().permute(1, 2, 0).numpy(), [(10.0, 12.0, 6.0, 3.0, math.pi / 2, 0.9)])
+    (ellipse,) = ax.patches
+    assert isinstance(ellipse, Ellipse) and tuple(ellipse.center) == (10, 12)
+    assert (ellipse.width, ellipse.height, ellipse.angle) == (12, 6, 90)
+    assert np.array_equal(np.asarray(ax.images[0].get_array()), overlay_rgb(picture(), torch.zeros(2, 2), opacity=0))
 
 
 def test_boxes_and_masks_lie_on_the_edges_of_pixels() -> None:
@@ -290,7 +301,8 @@ def test_show_embeds_a_small_png_with_words_and_closes_the_figure(shown: list[st
 
 
 def test_a_photograph_does_not_cost_a_map_its_colours(shown: list[str]) -> None:
-    cat = Preprocessing(224, 256)(data.chelsea())  # type: ignore[no-untyped-call]
+    chelsea: Any = data.chelsea
+    cat = Preprocessing(224, 256)(chelsea())
     show(compare([[Panel("", cat), Panel("", None, torch.tensor([[-1.0, 1.0], [0.5, 0.0]]))]]), ALT)
     png = base64.b64decode(re.findall(r"base64,([^\"]+)", shown[0])[0])
     colours = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3).astype(int)
