@@ -21,7 +21,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["dependency-groups"].items()}
 IMPORTED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-COME_ALONG = {"IPython": "ipywidgets", "traitlets": "ipywidgets", "nbformat": "nbclient"}
+COME_ALONG = {
+    "IPython": "ipywidgets",
+    "nbformat": "nbclient",
+    "packaging": "jupyterlab",
+    "psutil": "jupyterlab",
+    "traitlets": "ipywidgets",
+}
 COMMANDS = re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
