@@ -1,5 +1,7 @@
 // What the course's widgets share: building elements, reading Python's arrays, and the one way to colour a map.
 
+const CONTROLS = ["input", "select", "button"];
+
 /** An element with properties (on... are listeners, others attributes) and children. */
 function make(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -7,6 +9,7 @@ function make(tag, properties = {}, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
   }
+  if (CONTROLS.includes(tag)) node.setAttribute("data-lm-suppress-shortcuts", "true"); // arrow keys move it, not Jupyter's cells
   node.append(...children);
   return node;
 }

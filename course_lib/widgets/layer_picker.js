@@ -7,7 +7,7 @@ function render({ model, el }) {
   const [signedTable, otherTable] = [tables.subarray(0, 768), tables.subarray(768)];
   const choice = { ...fixed.start };
   let shown, maps, pixels; // the state that is on the screen
-  let waiting = null, answered = true, draws = 0; // the last choice that was not sent, whether the last sent is answered
+  let waiting = null, answered = true, draws = 0, typed = ""; // the last choice that was not sent, whether the last sent is answered
 
   const named = (label, control, ...more) => make("label", { class: "field" }, make("span", {}, label), control, ...more);
   const picture = (label) => {
@@ -20,17 +20,18 @@ function render({ model, el }) {
     upload: make("input", { type: "file", accept: "image/*", "aria-label": words.upload, onchange: upload }),
     target: make("input", {
       type: "text", list, autocomplete: "off", placeholder: words.target_hint, disabled: !live,
-      onfocus: () => (ui.target.value = ""), onblur: restoreTarget, onchange: chooseTarget,
+      onfocus: () => (ui.target.value = typed = ""), onblur: restoreTarget, onchange: chooseTarget,
+      onkeydown: (event) => event.key === "Enter" && chooseTarget(),
     }),
     options: make("datalist", { id: list }),
     method: make("select", { onchange: () => choose({ method: ui.method.value }) }),
     layer: make("input", { type: "range", min: 0, step: 1, oninput: () => choose({ layer: +ui.layer.value }) }),
-    layerText: make("output", { class: "layer-text" }),
+    layerText: make("span", { class: "layer-text" }),
     relu: make("input", { type: "checkbox", onchange: () => choose({ relu: ui.relu.checked }) }),
     opacity: make("input", {
       type: "range", min: 0, max: 100, step: 5, oninput: () => choose({ opacity: ui.opacity.value / 100 }),
     }),
-    opacityText: make("output"),
+    opacityText: make("span", { class: "number" }),
     input: picture(words.picture), overlay: picture(words.overlay), map: picture(words.map),
     bar: make("canvas", { class: "bar", "aria-hidden": "true" }),
     ticks: make("div", { class: "ticks" }), unit: make("span", { class: "unit" }),
@@ -43,7 +44,7 @@ function render({ model, el }) {
   const file = make("label", { class: "file" }, ui.upload, words.upload);
   const root = make(
     "section", {
-      class: "course-widget picker", "aria-label": words.title, "data-lm-suppress-shortcuts": "true",
+      class: "course-widget picker", "aria-label": words.title,
       style: `--for: rgb(${signedTable.subarray(3 * 216, 3 * 217)}); --against: rgb(${signedTable.subarray(3 * 40, 3 * 41)})`,
     },
     ...(live ? [make("div", { class: "row" }, ui.thumbnails, file)] : []),
@@ -94,7 +95,10 @@ function render({ model, el }) {
   }
 
   function chooseTarget() {
-    if (ui.target.value.trim()) ask({ target: ui.target.value });
+    const text = ui.target.value.trim();
+    if (!text || text === typed || text === shown.target) return; // Enter, then leaving the field, is one choice
+    typed = text;
+    ask({ target: text });
   }
 
   function restoreTarget() {
@@ -122,6 +126,7 @@ function render({ model, el }) {
     ui.status.textContent = shown.status;
     if (!shown.methods[choice.method].ready) choice.method = fixed.start.method;
     ui.target.value = shown.target;
+    if (document.activeElement === ui.target) ui.target.select();
     const others = fixed.labels.filter((name) => !shown.top.includes(name));
     ui.options.replaceChildren(...[...shown.top, ...others].map((name) => make("option", { value: name })));
     ui.layer.max = shown.layers.length - 1;

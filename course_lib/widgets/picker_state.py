@@ -184,7 +184,7 @@ def state(
             small, signed, ranges = thumbnails(activations)
             channels = []
             for number, alpha, (low, high) in zip(top, alphas, ranges, strict=True):
-                names = {"number": number, "layer": layer.name, "alpha": f"{alpha:+.3g}"}
+                names = {"number": number, "layer": layer.name, "alpha": signed_text(alpha, 2)}
                 channels.append({
                     "name": WORDS["channel"].format(**names), "alpha": WORDS["alpha"].format(**names), "signed": signed,
                     "text": WORDS["channel_alt"].format(**names, low=f"{low:.3g}", high=f"{high:.3g}"),
@@ -203,7 +203,7 @@ def state(
             for name, method in METHODS.items()
         },
         "logits": [
-            {"name": labels[c], "text": f"{logits[c]:+.3g}", "share": float(logits[c]) / largest, "target": c == target}
+            {"name": labels[c], "text": signed_text(float(logits[c])), "share": float(logits[c]) / largest, "target": c == target}
             for c in listed
         ],
     }  # fmt: skip
@@ -261,6 +261,10 @@ def _fullest(blocks: np.ndarray) -> tuple[float, str]:
     parts = (blocks[:2, :2], blocks[:2, 2:], blocks[2:, :2], blocks[2:, 2:], blocks[1:3, 1:3])
     shares = [float(part.sum() / blocks.sum()) for part in parts]
     return max(shares), WORDS["places"].split(", ")[shares.index(max(shares))]
+
+
+def signed_text(value: float, digits: int = 3) -> str:
+    return f"{value:+.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
 @cache
