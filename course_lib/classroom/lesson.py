@@ -1,151 +1,204 @@
-"""A lesson's source: one text file in percent format, turned into the cells of a notebook."""
+"""A lesson's source, in percent format: its cells with their ids, its formulas and its claims."""
 
 import ast
 import difflib
-import hashlib
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbformat import NotebookNode
 
 from course_lib.theory.ledger import FORMULAS, SYMBOLS
 
-LIBRARY = Path(__file__).parent.parent
-KINDS = {"definition": "Definition", "identity": "Identity", "theorem": "Theorem"}
-WORDS = {
-    "no-lesson": "There is no lesson {name!r}; there are {near}.",
-    "no-id": 'Each cell needs an id="..." in its marker: {path.name} has a cell without one, which begins {start!r}.',
-    "bad-id": "A cell's id is made of letters, digits, - and _: {path.name} has {id!r}.",
-    "two-ids": "Each id names one cell: {path.name} has several cells with the id {id!r}.",
-    "two-claims": "Each claim has an id of its own: {path.name} has {id!r} several times.",
-    "claim-id": "A claim's id is written out in the source: {path.name} has one that isn't, in cell {id!r}.",
-    "no-formula": "The ledger has no formula {name!r} (cell {id!r}); nearest: {near}.",
-    "no-symbol": "The notation has no symbol {name!r} (cell {id!r}); nearest: {near}.",
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the course: what holds `notebooks`, `exercises` and `course_lib`."""
+MARKER = re.compile(r"^# ?%%(?: |$)")
+NAME = r"[\w:.-]+"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
+"""What every notebook says of its language: without a version, which differs from machine to machine."""
 
 
-class LessonError(ValueError):
-    """What is wrong with a lesson, in a sentence for its author."""
+class LessonError(Exception):
+    """A lesson that can't be built, with a sentence for its author."""
 
 
-def _fault(word: str, **values: object) -> LessonError:
-    return LessonError(WORDS[word].format(**values))
+@dataclass(frozen=True)
+class Claim:
+    """A call of `claim` in a lesson: the cell it stands in, and a pattern of its name (which may be an f-string)."""
+
+    cell: str
+    name: str
+    pattern: str
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson of a project: its source and the notebook that is built from it."""
+    """A lesson as its source says it: the notebook without outputs, and the claims to be checked."""
 
     name: str
     root: Path
+    notebook: NotebookNode
+    claims: tuple[Claim, ...]
 
     @property
-    def source(self) -> Path:
-        return self.root / "notebooks" / "source" / f"{self.name}.py"
-
-    @property
-    def notebook(self) -> Path:
+    def target(self) -> Path:
+        """The notebook that is built from it."""
         return self.root / "notebooks" / f"{self.name}.ipynb"
 
-    def cells(self) -> NotebookNode:
-        """The notebook as the source says it, without outputs: ids and tags set, formulas and symbols put in.
 
-        Raises:
-            LessonError: for a cell without an id, an id that is used twice, an unknown formula or symbol, a claim
-                without an id of its own
-        """
-        parsed = jupytext.reads(self.source.read_text("utf-8"), fmt="py:percent")
-        notebook: NotebookNode = nbformat.v4.new_notebook()
-        for cell in parsed.cells:
-            id = cell.metadata.get("id")
-            if not id:
-                raise _fault("no-id", path=self.source, start=cell.source.strip().split("\n")[0][:60])
-            if not re.fullmatch(r"[\w-]{1,64}", id):
-                raise _fault("bad-id", path=self.source, id=id)
-            code = cell.cell_type == "code"
-            new: Callable[..., NotebookNode] = nbformat.v4.new_code_cell if code else nbformat.v4.new_markdown_cell
-            tags = list(cell.metadata.get("tags", []))
-            text = cell.source if code else _with_formulas(cell.source, id)
-            notebook.cells.append(new(text, id=id, metadata={"tags": tags} if tags else {}))
-        twice = [id for id, count in Counter(cell.id for cell in notebook.cells).items() if count > 1]
-        if twice:
-            raise _fault("two-ids", path=self.source, id=twice[0])
-        self.claims(notebook)
-        notebook.metadata = {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
-            "course": {"lesson": self.name, "hash": fingerprint(self.source.read_bytes())},
-        }
-        return notebook
-
-    def claims(self, notebook: NotebookNode) -> list[str]:
-        """The ids of the claims in the code cells, in order."""
-        found: list[str] = []
-        for cell in notebook.cells:
-            if cell.cell_type != "code":
-                continue
-            for node in ast.walk(ast.parse(cell.source)):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim":
-                    if not (node.args and isinstance(node.args[0], ast.Constant)):
-                        raise _fault("claim-id", path=self.source, id=cell.id)
-                    found.append(str(node.args[0].value))
-        twice = [id for id, count in Counter(found).items() if count > 1]
-        if twice:
-            raise _fault("two-claims", path=self.source, id=twice[0])
-        return found
+def source_of(name: str, root: Path = ROOT) -> Path:
+    """The file that an author of the lesson edits."""
+    return root / "notebooks" / "source" / f"{name}.py"
 
 
-def lessons(root: Path, names: Iterable[str] = ()) -> list[Lesson]:
-    """The lessons of a project in their order; of those named, by name or number.
+def lesson_names(root: Path = ROOT) -> list[str]:
+    """The lessons there are, in order."""
+    return sorted(path.stem for path in source_of("x", root).parent.glob("[0-9][0-9]_*.py"))
+
+
+def select(names: Iterable[str], root: Path = ROOT) -> list[str]:
+    """The lessons of these names (all, if there is none).
 
     Raises:
-        LessonError: for a lesson that isn't there (with the nearest names)
+        LookupError: for a name that isn't there, with the nearest ones
     """
-    every = [Lesson(path.stem, root) for path in sorted((root / "notebooks" / "source").glob("[0-9]*.py"))]
-    known = {lesson.name: lesson for lesson in every} | {lesson.name.split("_")[0]: lesson for lesson in every}
-    known |= {number.lstrip("0"): lesson for number, lesson in known.items() if number.isdigit()}
-    chosen = []
-    for name in names:
-        stem = name.removesuffix(".py").removesuffix(".ipynb")
-        if stem not in known:
-            near = difflib.get_close_matches(name, [lesson.name for lesson in every], 3, 0.3)
-            raise _fault("no-lesson", name=name, near=", ".join(near or [lesson.name for lesson in every]))
-        chosen.append(known[stem])
-    return chosen or every
+    known = lesson_names(root)
+    chosen = [Path(name).stem for name in names] or known
+    if not known:
+        raise LookupError(f"There are no lessons: {source_of('NN_name', root).parent} holds no NN_name.py.")
+    for name in chosen:
+        if name not in known:
+            raise LookupError(f"There is no lesson {name!r}; {nearest(name, known)}.")
+    return chosen
 
 
-def _with_formulas(text: str, id: str) -> str:
-    def display(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in FORMULAS:
-            raise _fault(
-                "no-formula", name=name, id=id, near=", ".join(difflib.get_close_matches(name, FORMULAS, 3, 0))
-            )
-        one = FORMULAS[name]
-        return f"$$\n{one.latex}\n$$\n\n*{KINDS[one.kind]} `{name}`.* {one.says}"
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a name that isn't there.
 
-    def inline(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in SYMBOLS:
-            raise _fault("no-symbol", name=name, id=id, near=", ".join(difflib.get_close_matches(name, SYMBOLS, 3, 0)))
-        return f"${SYMBOLS[name]}$"
-
-    text = re.sub(r"(?m)^\{\{formula:([\w-]+)\}\}$", display, text)
-    return re.sub(r"\{\{([\w-]+)\}\}", inline, text)
+    >>> nearest("camm", ["cam", "gap"])
+    'the nearest is cam'
+    """
+    names = list(names)
+    near = difflib.get_close_matches(name, names, 3, 0.5)
+    words = ", ".join(near or names)
+    return f"the nearest {'is' if len(near) == 1 else 'are'} {words}" if near else f"there are {words}"
 
 
-def fingerprint(source: bytes) -> str:
-    """A hash of what a lesson's outputs depend on: its source, the library's code, and the weights and results."""
-    digest = hashlib.sha256(source.replace(b"\r\n", b"\n"))
-    for path in sorted(LIBRARY.rglob("*")):
-        inside = path.relative_to(LIBRARY)
-        if path.suffix in {".py", ".js", ".css", ".csv", ".safetensors"} and inside.parts[0] != "classroom":
-            digest.update(inside.as_posix().encode())
-            data = path.read_bytes()
-            digest.update(data if path.suffix == ".safetensors" else data.replace(b"\r\n", b"\n"))
-    return digest.hexdigest()[:16]
+def read_lesson(name: str, root: Path = ROOT) -> Lesson:
+    """Read a lesson's source, with its formulas and symbols put in.
+
+    Raises:
+        LessonError: for a cell without id, an id or a claim that is there twice, an unknown formula or symbol, each
+            with file and line or cell
+    """
+    import jupytext
+
+    path = source_of(name, root)
+    text = path.read_text("utf-8")
+    where = path.relative_to(root).as_posix()
+    _check_ids(text, where)
+    cells = []
+    source_cells = jupytext.reads(text, fmt="py:percent").cells  # type: ignore[no-untyped-call]
+    for cell in source_cells:
+        kept = {key: value for key, value in sorted(cell.metadata.items()) if key != "id"}
+        new = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
+        source = cell.source
+        if cell.cell_type == "markdown":
+            try:
+                source = insert(source, {id: (entry.kind, entry.latex) for id, entry in FORMULAS.items()}, SYMBOLS)
+            except LookupError as error:
+                raise LessonError(f"{where}: cell {cell.metadata['id']}: {error.args[0]}") from None
+        cells.append(new(source, id=cell.metadata["id"], metadata=kept))
+    metadata = {**METADATA, "course": {"lesson": name}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    notebook.nbformat_minor = 5
+    claims = tuple(_claims(cells, where))
+    return Lesson(name, root, notebook, claims)
+
+
+def _check_ids(text: str, where: str) -> None:
+    seen: dict[str, int] = {}
+    markers = [(number, line) for number, line in enumerate(text.splitlines(), 1) if MARKER.match(line)]
+    if not markers:
+        raise LessonError(f'{where}: there are no cells; each begins with a line such as # %% id="name".')
+    for number, line in markers:
+        found = re.search(r'\sid="([^"]*)"', line)
+        id = found[1] if found else ""
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id):
+            have = f"has the id {id!r}, which isn't made of letters, digits, - and _" if id else "has no id"
+            raise LessonError(f'{where}, line {number}: this cell {have}; write # %% id="a-name" in its marker.')
+        if id in seen:
+            raise LessonError(f"{where}, line {number}: the id {id!r} is already that of the cell in line {seen[id]}.")
+        seen[id] = number
+
+
+def insert(text: str, formulas: Mapping[str, tuple[str, str]], symbols: Mapping[str, str]) -> str:
+    r"""Put formulas and symbols where the text names them.
+
+    `formulas` is id -> (kind, LaTeX); a formula stands on a line of its own, tagged with its kind, at an anchor
+    `formula-ID`. Within a formula of the text a symbol comes without dollars of its own.
+
+    Raises:
+        LookupError: for an unknown formula or symbol, with the nearest ones
+
+    >>> print(insert("From {{A}} follows $2 {{A}}$:\n{{formula:gap}}", {"gap": ("definition", "F = x")}, {"A": "A^k"}))
+    From $A^k$ follows $2 A^k$:
+    <a id="formula-gap"></a>$$F = x \tag{definition}$$
+    """
+
+    def find(kind: str, name: str, table: Mapping[str, object]) -> str:
+        if name not in table:
+            raise LookupError(f"There is no {kind} {name!r}; {nearest(name, table)}.")
+        return name
+
+    def formula(match: re.Match[str]) -> str:
+        kind, latex = formulas[find("formula", match[1], formulas)]
+        return f'<a id="formula-{match[1]}"></a>$${latex} \\tag{{{kind}}}$$'
+
+    def symbol(match: re.Match[str]) -> str:
+        return symbols[find("symbol", match[1], symbols)]
+
+    text = re.sub(r"(?<!\$)\$[^$\n]+\$", lambda inline: re.sub(rf"{{{{({NAME})}}}}", symbol, inline[0]), text)
+    text = re.sub(rf"^{{{{formula:({NAME})}}}}[ \t]*$", formula, text, flags=re.M)
+    return re.sub(rf"{{{{({NAME})}}}}", lambda match: f"${symbol(match)}$", text)
+
+
+def _claims(cells: Iterable[NotebookNode], where: str) -> Iterator[Claim]:
+    seen: dict[str, str] = {}
+    for cell in cells:
+        for call in calls(cell, "claim", where) if cell.cell_type == "code" else []:
+            parts = call.args[0].values if call.args and isinstance(call.args[0], ast.JoinedStr) else call.args[:1]
+            texts = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+            if not any(isinstance(text, str) for text in texts):
+                raise LessonError(f'{where}: cell {cell.id}: a claim begins with its name: claim("cam-sum", ...).')
+            name = "".join("*" if text is None else str(text) for text in texts)
+            if name in seen:
+                raise LessonError(f"{where}: cell {cell.id}: the claim {name!r} stands in cell {seen[name]} already.")
+            seen[name] = cell.id
+            yield Claim(cell.id, name, "".join(".+" if text is None else re.escape(str(text)) for text in texts))
+
+
+def calls(cell: NotebookNode, function: str, where: str = "") -> list[ast.Call]:
+    """The calls of a function in a code cell, in their order.
+
+    Raises:
+        LessonError: for code that isn't Python
+    """
+    try:
+        tree = ast.parse(re.sub(r"^([ \t]*)[%!].*$", r"\1pass", cell.source, flags=re.M))
+    except SyntaxError as error:
+        raise LessonError(f"{where}: cell {cell.id}, line {error.lineno}: {error.msg}.") from None
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = [call for call in found if function in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
+    return sorted(named, key=lambda call: (call.lineno, call.col_offset))
