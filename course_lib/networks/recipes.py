@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from course_lib.datasets import scenes
+from course_lib.datasets import scenes, vehicles
 from course_lib.networks.architectures import GapNetwork, RecurrentNetwork, TwoLayerNetwork
 
 Data = Callable[[int, int], tuple[Tensor, Tensor]]
@@ -53,9 +53,24 @@ def _scene_recipe(head: Callable[[int], nn.Module], required: float, **more: obj
     return Recipe(build, _scenes, scenes.CLASSES, scenes.SIZE, required, **more)  # type: ignore[arg-type]
 
 
+def _vehicles(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    drawn = vehicles.vehicles(n, seed)
+    return drawn.pictures, drawn.labels
+
+
 RECIPES: dict[str, Recipe] = {
     "scenes_gap": _scene_recipe(GapNetwork, 0.95, steps=1500),
     "scenes_two_fc": _scene_recipe(TwoLayerNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
     "scenes_rnn": _scene_recipe(RecurrentNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
+    "vehicles": Recipe(
+        lambda: GapNetwork(2, channels=(16, 32, 64), halvings=3),
+        _vehicles,
+        ("other", "vehicle"),
+        vehicles.SIZE,
+        0.95,
+        steps=600,
+        pictures=4000,
+        turns=False,
+    ),
 }
 """Every network that the course ships; one entry here makes a network loadable and trainable."""
