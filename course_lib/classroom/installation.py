@@ -36,9 +36,9 @@ WORDS = {
     "little-memory": "{free:.1f} GB of memory are free, and a lesson can take {needed:.1f} GB: close other programs",
     "networks": "{count} trained networks of the course load and answer: {names}",
     "no-network": "The network {name} doesn't load ({error}): get the course's folder again",
-    "photographs": "optional: {name}, a network trained on photographs, is here",
-    "no-photographs": "optional: {name}, a network trained on photographs, isn't here, and the lessons do without it; "
-    'networks.pretrained("{name}") fetches it ({megabytes:.0f} MB)',
+    "photographs": "optional: {name}, a network for photographs, is here",
+    "no-photographs": "optional: {name}, a network for photographs, isn't here; the lessons do without it\n"
+    '      networks.pretrained("{name}") fetches it ({megabytes:.0f} MB)',
     "all-good": "Everything that the lessons need is there.",
     "not-good": "{count} thing(s) to mend, marked above.",
 }

@@ -23,9 +23,9 @@ alt = f"A scene, and two heat maps on it: one for {network.classes[first]}, one 
 figures.show(figures.compare([panels]), alt=alt)
 
 # %% [markdown] id="two-answers-read"
-# The lighter a place, the more it speaks for the class; dark blue speaks against it. A picture like this looks
-# convincing, and that is just the difficulty: it would look as convincing if it were wrong. In this course you
-# learn to compute such a map, to prove in which networks it is exact, and to show by a counterexample where it
+# Yellow places speak for the class, blue ones against it (the circle shines through: it is blue by itself). Such a
+# picture looks convincing, and that is the difficulty: it would look as convincing if it were wrong. In this course
+# you learn to compute such a map, to prove in which networks it is exact, and to show by a counterexample where it
 # misleads.
 #
 # This first lesson is about the ground to stand on: the installation, the way through, what you should know, and
@@ -75,35 +75,37 @@ pick_layers(network, picture)
 #
 # ## What you should know
 #
-# School calculus, Python, and a first idea of a neural network. Try these eight; work each out before you unfold it.
+# School calculus, Python, and a first idea of a neural network. Try these eight; answer each, then click on it.
 
 # %% [markdown] id="self-test"
-# **1.** A linear model has the weights (2, −1, 0.5) and the bias 1. What does it answer to the input (3, 4, 2)?
-# <details><summary>Answer</summary>2·3 − 1·4 + 0.5·2 + 1 = 4. (Lesson 1 takes this sum apart.)</details>
+# <details><summary><b>1.</b> A linear model has the weights (2, −1, 0.5) and the bias 1. What does it answer to the
+# input (3, 4, 2)?</summary>
+# <p>2·3 − 1·4 + 0.5·2 + 1 = 4. (Lesson 1 takes this sum apart.)</p></details>
 #
-# **2.** What is the slope of x³ at x = 2?
-# <details><summary>Answer</summary>The derivative is 3x², so 12.</details>
+# <details><summary><b>2.</b> What is the slope of x³ at x = 2?</summary>
+# <p>The derivative is 3x², so 12.</p></details>
 #
-# **3.** f(a, b) = a²b. How fast does f grow with b, at a = 3, b = 2?
-# <details><summary>Answer</summary>The partial derivative with respect to b is a², so 9: a is held still.</details>
+# <details><summary><b>3.</b> f(a, b) = a²b. How fast does f grow with b, at a = 3, b = 2?</summary>
+# <p>The partial derivative with respect to b is a², so 9: a is held still.</p></details>
 #
-# **4.** ReLU(x) is x above 0, and 0 below. What is the slope of (ReLU(x − 3))² at x = 5, and at x = 1?
-# <details><summary>Answer</summary>By the chain rule 2·ReLU(x − 3) = 4 at x = 5. At x = 1 it is 0: below 3 nothing
-# changes.</details>
+# <details><summary><b>4.</b> ReLU(x) is x above 0, and 0 below. What is the slope of (ReLU(x − 3))² at x = 5, and
+# at x = 1?</summary>
+# <p>By the chain rule 2·ReLU(x − 3) = 4 at x = 5. At x = 1 it is 0: below 3 nothing changes.</p></details>
 #
-# **5.** A batch of 8 colour pictures is a tensor of shape (8, 3, 64, 64). What shape has its mean over the last two
-# axes?
-# <details><summary>Answer</summary>(8, 3): for each picture the mean of each colour.</details>
+# <details><summary><b>5.</b> A batch of 8 colour pictures is a tensor of shape (8, 3, 64, 64). What shape has its
+# mean over the last two axes?</summary>
+# <p>(8, 3): for each picture the mean of each colour.</p></details>
 #
-# **6.** A convolution with 16 filters of 3 × 3, stride 2 and padding 1 takes one of these pictures. What shape
-# comes out?
-# <details><summary>Answer</summary>(16, 32, 32): one map a filter, and half as many places in each direction.</details>
+# <details><summary><b>6.</b> A convolution with 16 filters of 3 × 3, stride 2 and padding 1 takes one of these
+# pictures. What shape comes out?</summary>
+# <p>(16, 32, 32): one map a filter, and half as many places in each direction.</p></details>
 #
-# **7.** The logits of three classes are (0, 0, 0). Somebody adds 5 to each. What happens to the probabilities?
-# <details><summary>Answer</summary>Nothing, each stays 1/3: the softmax only looks at differences.</details>
+# <details><summary><b>7.</b> The logits of three classes are (0, 0, 0). Somebody adds 5 to each. What happens to
+# the probabilities?</summary>
+# <p>Nothing, each stays 1/3: the softmax only looks at differences.</p></details>
 #
-# **8.** What is the area under 3x² between 0 and 2?
-# <details><summary>Answer</summary>x³ at 2 less x³ at 0, so 8. (Lesson 4 needs it.)</details>
+# <details><summary><b>8.</b> What is the area under 3x² between 0 and 2?</summary>
+# <p>x³ at 2 less x³ at 0, so 8. (Lesson 4 needs it.)</p></details>
 #
 # Six or more: go ahead. If 2, 3, 4 or 8 were hard, read up on derivatives and the chain rule; if 5 or 6 were, spend
 # an hour with a PyTorch tutorial on tensors and convolutions; if only 7 was, lesson 2 explains it. And as the text
@@ -232,9 +234,9 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # ## Where it comes from
 #
 # The course grew from an article: Yi-Dar Tang (湯沂達), 為什麼模型會這樣認為？ (*Why does the model think so? An
-# introduction to explainable deep learning: visualization*), Taiwan AI Academy, 2020. It takes up each of its
-# subjects; where it says something else than the article, the lesson shows why. The article in turn introduces part
-# of
+# introduction to explainable deep learning: visualization*), Taiwan AI Academy, 2020. It follows the article's path
+# from linear models through CAM and Grad-CAM to the pitfalls of linear approximation; where it says something else,
+# the lesson shows why. The article in turn introduces part of
 #
 # - Ras, Xie, van Gerven, Doran, *Explainable Deep Learning: A Field Guide for the Uninitiated*, JAIR 73, 329–397, 2022
 #   (arXiv 2004.14545; the first version of 2020 names Xie first).
