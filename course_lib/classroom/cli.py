@@ -1,57 +1,123 @@
-"""The command line `course`: what authors, teachers and learners do with the course besides reading it."""
+"""The command line `course`: what learners, teachers and authors do with the course besides reading it."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from course_lib.classroom.start import default_folder
+from course_lib.classroom.start import start as copy_lessons
+
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = {
     "course": "Why does the model think so? The course's tools, for its learners and its authors.",
+    "start": "Copy the lessons into a folder of your own. A file that you changed is never overwritten.",
+    "folder": "Where to; if you name none, the course's own work/ (in your home folder where that can't be written).",
     "build": "Make the notebooks from notebooks/source: insert formulas, run every cell, count the claims.",
-    "lessons": "Such as 02_class_activation_maps; all, if you name none.",
-    "check": "Write nothing; say what differs between sources and notebooks.",
-    "in-step": "in step",
-    "mends": "`course build {lesson}` mends it",
+    "lessons": "Such as 02_class_activation_maps, or 2; all, if you name none.",
+    "check": "Write nothing; say what differs between sources and notebooks, and run them.",
+    "train": "Train the course's networks again.",
+    "networks": "Such as scenes_gap; all, if you name none.",
+    "experiments": "Compute again what takes long: the tables that the lessons read.",
+    "tables": "The tables' names; all, if you name none.",
+    "into": "The folder for what is made.",
+    "progress": "Show progress bars.",
+    "copied": "Your copies are in {folder}: {new} new, {updated} brought up to date, {same} as they were.",
+    "theirs": "Changed by you and left alone: {names}.",
+    "beside": "Changed by you, and changed in the course since then, so the course's is beside yours: {names}.",
+    "no-lessons": "There is nothing to copy: {folder} holds no lessons.",
+    "in-step": "{name}: in step, {summary}",
+    "built": "{name}: {summary}",
+    "fault": "{name}: {fault}.",
+    "mends": "{name}: {fault}; `course build {name}` mends it.",
+    "no-tools": "`course build` needs jupytext and nbclient, which authors install: run `uv sync`.",
+    "computed": "{name}: computed, saved as {path}",
+    "trained": "{name}: {reached:.1%} of test pictures right ({required:.0%} required), saved in {folder}",
 }
 app = typer.Typer(help=WORDS["course"], no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Progress = Annotated[bool, typer.Option("--progress/--quiet", help=WORDS["progress"])]
 
 
-@app.callback()
-def _course() -> None:
-    pass
+@app.command(help=WORDS["start"])
+def start(folder: Annotated[Path | None, typer.Argument(help=WORDS["folder"])] = None) -> None:
+    done = copy_lessons(ROOT, folder or default_folder(ROOT))
+    counts = {"new": len(done.new), "updated": len(done.updated), "same": len(done.same)}
+    if not (sum(counts.values()) or done.theirs or done.beside):
+        raise ValueError(WORDS["no-lessons"].format(folder=ROOT))
+    typer.echo(WORDS["copied"].format(folder=done.folder, **counts))
+    for key, names in {"theirs": done.theirs, "beside": done.beside}.items():
+        if names:
+            typer.echo(WORDS[key].format(names=", ".join(names)))
 
 
 @app.command(help=WORDS["build"])
 def build(
     lessons: Annotated[list[str] | None, typer.Argument(help=WORDS["lessons"], metavar="[LESSON]...")] = None,
     check: Annotated[bool, typer.Option("--check", help=WORDS["check"])] = False,
+    progress: Progress = True,
 ) -> None:
+    if not (find_spec("jupytext") and find_spec("nbclient")):
+        raise ValueError(WORDS["no-tools"])
     from course_lib.classroom import build as builder
     from course_lib.classroom.lesson import LessonError, select
 
     failed = False
-    for name in select(lessons or []):
+    for name in select(lessons or [], ROOT):
         faults: list[str] = []
+        run = None
         try:
             if check:
-                faults, run = builder.check(name, progress=sys.stderr.isatty())
+                faults, run = builder.check(name, ROOT, progress)
             else:
-                run = builder.build(name, progress=sys.stderr.isatty())
+                run = builder.build(name, ROOT, progress)
         except LessonError as error:
-            faults, run = str(error).splitlines(), None
-        end = f"; {WORDS['mends'].format(lesson=name)}" if check else ""
+            faults = str(error).splitlines()
         for fault in faults:
-            typer.echo(f"{name}: {fault}{end}.")
-        if run is not None and not faults:
-            typer.echo(f"{name}: {WORDS['in-step'] + ', ' if check else ''}{run.summary()}")
+            typer.echo(WORDS["mends" if check else "fault"].format(name=name, fault=fault), err=True)
+        if run and not faults:
+            typer.echo(WORDS["in-step" if check else "built"].format(name=name, summary=run.summary()))
         failed |= bool(faults)
     raise typer.Exit(int(failed))
 
 
+@app.command(help=WORDS["train"])
+def train(
+    names: Annotated[list[str] | None, typer.Argument(help=WORDS["networks"], metavar="[NETWORK]...")] = None,
+    into: Annotated[Path, typer.Option(help=WORDS["into"])] = ROOT / "build" / "weights",
+    progress: Progress = True,
+) -> None:
+    from course_lib.networks import check_name
+    from course_lib.networks.recipes import RECIPES
+    from course_lib.networks.training import train as train_network
+
+    failed = False
+    for name in [check_name(name) for name in names or RECIPES]:
+        reached, required = train_network(name, into, progress), RECIPES[name].required
+        typer.echo(WORDS["trained"].format(name=name, reached=reached, required=required, folder=into))
+        failed |= reached < required
+    raise typer.Exit(int(failed))
+
+
+@app.command(help=WORDS["experiments"])
+def experiments(
+    names: Annotated[list[str] | None, typer.Argument(help=WORDS["tables"], metavar="[TABLE]...")] = None,
+    into: Annotated[Path, typer.Option(help=WORDS["into"])] = ROOT / "build" / "results",
+    progress: Progress = True,
+) -> None:
+    from course_lib.experiments import run
+
+    for path in run(names or [], into, progress):
+        typer.echo(WORDS["computed"].format(name=path.stem, path=path))
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a person's mistake is answered by one sentence and exit code 2."""
+    """Run the command line; a person's mistake is answered by one sentence and exit code 2, without a traceback."""
     try:
         app(arguments)
-    except (ValueError, LookupError, OSError) as error:
-        typer.echo(error.args[0], err=True)
-        sys.exit(2)
+    except OSError as error:
+        typer.echo(f"{error.strerror}: {error.filename}" if error.filename else str(error), err=True)
+    except (ValueError, LookupError) as error:
+        typer.echo(str(error.args[0]) if error.args else type(error).__name__, err=True)
+    sys.exit(2)

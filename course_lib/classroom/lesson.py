@@ -3,7 +3,7 @@
 import ast
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +68,16 @@ def lesson_names(root: Path = ROOT) -> list[str]:
 
 
 def select(names: Iterable[str], root: Path = ROOT) -> list[str]:
-    """The lessons of these names (all, if there is none).
+    """The lessons of these names or numbers (all, if there is none).
 
     Raises:
         LookupError: for a name that isn't there, with the nearest ones
     """
     known = lesson_names(root)
-    chosen = [Path(name).stem for name in names] or known
     if not known:
         raise LookupError(f"There are no lessons: {source_of('NN_name', root).parent} holds no NN_name.py.")
+    numbers = {int(name[:2]): name for name in known}
+    chosen = [numbers.get(int(name), name) if name.isdecimal() else Path(name).stem for name in names] or known
     for name in chosen:
         if name not in known:
             raise LookupError(f"There is no lesson {name!r}; {nearest(name, known)}.")
@@ -109,10 +110,9 @@ def read_lesson(name: str, root: Path = ROOT) -> Lesson:
     where = path.relative_to(root).as_posix()
     _check_ids(text, where)
     cells = []
-    source_cells = jupytext.reads(text, fmt="py:percent").cells  # type: ignore[no-untyped-call]
-    for cell in source_cells:
+    for cell in jupytext.reads(text, fmt="py:percent").cells:
         kept = {key: value for key, value in sorted(cell.metadata.items()) if key != "id"}
-        new = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
+        new: Callable[..., NotebookNode] = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
         source = cell.source
         if cell.cell_type == "markdown":
             try:

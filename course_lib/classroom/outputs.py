@@ -38,8 +38,9 @@ def normalize(notebook: NotebookNode) -> None:
             data = output.get("data", {})
             for mime in [mime for mime in data if mime.startswith("text/")]:
                 data[mime] = _without_addresses(data[mime])
-            if "text/html" in data:
+            if "text/html" in data:  # what every page shows, with or without a kernel
                 data.pop(WIDGET, None)
+                data.pop("text/plain", None)
 
 
 def _without_addresses(text: str) -> str:
