@@ -64,9 +64,8 @@ def main(arguments: "list[str]") -> int:
         return 1
     run = [*uv, "run"] if writable else [*uv, "run", "--no-sync"]
     lab = ["jupyter", "lab", "--ServerApp.root_dir=" + str(ROOT), FIRST_LESSON]
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}  # uv would warn of it
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for JupyterLab, which asks before it stops
-    return subprocess.call([*run, *lab, *arguments], cwd=str(ROOT), env=environment)
+    return subprocess.call([*run, *lab, *arguments], cwd=str(ROOT))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT
 IMPORTED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 COME_ALONG = {
     "IPython": "ipywidgets",
+    "jupyter_client": "nbclient",
     "nbformat": "nbclient",
     "packaging": "jupyterlab",
     "psutil": "jupyterlab",
