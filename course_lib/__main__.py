@@ -52,13 +52,12 @@ def find_uv() -> "list[str]":
 
 def main(arguments: "list[str]") -> int:
     """Install what is missing, then run JupyterLab at the project's root until it is closed."""
-    sentence = problem(sys.version_info[:3], platform.system(), platform.machine())
-    uv = find_uv()
-    writable = os.access(str(ROOT), os.W_OK)
-    if not (uv or sentence):
-        sentence = WORDS["uv"]
-    if not (writable or (ROOT / ".venv").is_dir() or sentence):
-        sentence = WORDS["read-only"]
+    uv, writable = find_uv(), os.access(str(ROOT), os.W_OK)
+    sentence = (
+        problem(sys.version_info[:3], platform.system(), platform.machine())
+        or (not uv and WORDS["uv"])
+        or (not writable and not (ROOT / ".venv").is_dir() and WORDS["read-only"])
+    )
     if sentence:
         print(sentence, file=sys.stderr)
         return 1
