@@ -45,9 +45,9 @@ def find_uv() -> "list[str]":
     """The command that starts uv, this Python's own or the one on the PATH; empty where neither works."""
     if importlib.util.find_spec("uv"):
         return [sys.executable, "-m", "uv"]
-    found = shutil.which("uv")
-    works = bool(found) and subprocess.run([str(found), "--version"], capture_output=True).returncode == 0
-    return [str(found)] if works else []
+    found = shutil.which("uv") or ""
+    silent = subprocess.DEVNULL
+    return [found] if found and subprocess.call([found, "--version"], stdout=silent, stderr=silent) == 0 else []
 
 
 def main(arguments: "list[str]") -> int:

@@ -77,7 +77,7 @@ def test_uv_is_this_python_s_own_or_a_working_one_on_the_path(monkeypatch, tmp_p
     for found, expected in ((None, []), (sys.executable, [sys.executable]), ("broken", [])):
         monkeypatch.setattr(start.shutil, "which", lambda name, found=found: found)
         code = 1 if found == "broken" else 0
-        monkeypatch.setattr(subprocess, "run", lambda *a, code=code, **k: subprocess.CompletedProcess(a, code))
+        monkeypatch.setattr(subprocess, "call", lambda *a, code=code, **k: code)
         assert start.find_uv() == expected
 
 
