@@ -68,12 +68,12 @@ figures.show(
 #
 # Grad-CAM does so with activations for inputs. The thought behind it is to treat the nonlinear function as if it were
 # linear. Said exactly: follow the tangent at x back to a **baseline** {{baseline}}, the input that x is compared
-# with, here 0, and hope that the function goes the same way:
+# with, here 0, and hope that the function goes the same way. For a linear function that is a fact, and for no other:
 #
 # {{formula:first-order}}
 #
-# The sign is ≈, not =. **Predict** the estimate for x³ and for ln x at x = 8, at x = 1 and at x = 1/2, before sympy
-# does it.
+# For all others the = is an ≈. How bad can it be? **Predict** the estimate for x³ and for ln x at x = 8, at x = 1 and
+# at x = 1/2, before sympy does it.
 
 # %% id="cube-and-logarithm"
 f = x**3
@@ -99,10 +99,13 @@ claim("wrong-sign-below-1", bool(g.subs(x, sp.Rational(1, 2)) < 0 < x * sp.diff(
 # with derivative 1/x is ln.) And it hides something worse. The tangent was followed to x = 0, where ln has no value
 # at all: the baseline that gradient x input takes for granted doesn't exist here.
 #
-# Move x along each curve, and watch the two bars.
+# Move x along each curve. Blue is the value; orange, on the axis, is the tangent's rise from x = 0, the estimate.
 
-# %% id="slider"
-tangent_slider({"x³": x**3, "ln x": sp.log(x), "1 - ReLU(1 - x)": sp.Piecewise((x, x < 1), (1, True))})
+# %% id="slider-cube"
+tangent_slider("x**3", 0, 10, value=8)
+
+# %% id="slider-logarithm"
+tangent_slider("log(x)", 0.1, 10, value=8)
 
 # %% [markdown] id="remainder-intro"
 # ## What the straight line leaves out
@@ -113,8 +116,8 @@ tangent_slider({"x³": x**3, "ln x": sp.log(x), "1 - ReLU(1 - x)": sp.Piecewise(
 # {{formula:remainder}}
 #
 # No curvature, no error; and what counts isn't the curvature *at* x, but all of it on the way. *Proof:* both sides
-# are 0 at x = x′; the slope of the left side is $f'(x)$, that of the right side is $f'(x) + (x - x') f''(x) - (x -
-# x') f''(x)$, the same. ∎ So for x³ from 0, and for ln from a baseline where it has a value:
+# are 0 at x = x′; the slope of the left side is $f'(x)$, that of the right side is $f'(x)+(x-x')f''(x)-(x-x')f''(x)$,
+# the same. ∎ So for x³ from 0, and for ln from a baseline where it has a value:
 
 # %% id="remainder"
 left_out = approximation.remainder(x**3, x)
@@ -185,7 +188,7 @@ figures.show(
 # %% [markdown] id="order-flip-read"
 # {{formula:order-flip}}
 #
-# Left: the terms are 1 and 2, so y matters more. Orange says 3 and 2: **the order has flipped**, since the term of
+# Left: the terms are 1 and 2, so x₂ matters more. Orange says 3 and 2: **the order has flipped**, since the term of
 # degree 3 was overstated three times and the other wasn't. "Always in proportion" is harmless only while *all* parts
 # have the same degree. Right: the value 12 is given away twice, to each factor in full.
 #
@@ -201,8 +204,8 @@ figures.show(
 #
 # {{formula:completeness}}
 #
-# **Predict** all four rows: a cube, a logarithm from 1, a logarithm from ever closer to 0, and a function that has
-# *saturated*, that is, stopped growing.
+# **Predict** what tangent and path give for a cube, for a logarithm from 1 and from ever closer to 0, and for a
+# function that has *saturated*, that is, stopped growing.
 
 # %% id="integrated"
 a = sp.Symbol("a", positive=True)
@@ -240,17 +243,17 @@ claim("no-baseline-at-0", toward_0 == sp.oo, True)
 
 # %% id="network-path"
 network = networks.load("scenes_two_fc")
-model, classes = network.model.double(), network.classes
+model, classes = network.model.double().requires_grad_(False), network.classes
 picture = pairs(1, seed=20_002).pictures.double()
 target = int(model(picture).argmax())
 
 
 def along_path(at: Tensor) -> Tensor:
     """Logits of the picture that comes up out of black, (len(at), classes)."""
-    return model(at[:, None, None, None] * picture).detach()
+    return model(at[:, None, None, None] * picture)
 
 
-r = torch.linspace(0, 1, 101, dtype=torch.float64)
+r = torch.linspace(0, 1, 51, dtype=torch.float64)
 logits = along_path(r)[:, target]
 with record(model, "input") as tape:
     model(picture)
@@ -283,7 +286,7 @@ claim("network-tangent-has-the-wrong-sign", slope < 0 < climb, True)
 # %% id="network-sums"
 test = scenes(60, seed=4_000_000)
 pictures, labels = test.pictures, test.labels
-single = networks.load("scenes_two_fc").model  # single precision is enough for a table, and faster
+single = networks.load("scenes_two_fc").model.requires_grad_(False)  # single precision: enough for a table, and faster
 
 
 def own_logit(logits: Tensor) -> Tensor:
@@ -293,7 +296,7 @@ def own_logit(logits: Tensor) -> Tensor:
 
 with record(single, "input") as tape:
     full = single(pictures).detach()
-black = single(torch.zeros_like(pictures)).detach()
+black = single(torch.zeros_like(pictures))
 truth = (full - black).gather(1, labels[:, None])[:, 0]
 estimates = {"gradient x input": gradient_times_input(pictures, tape.gradients(labels)["input"]).sum((1, 2))}
 for steps in (1, 4, 16, 64):
@@ -313,9 +316,8 @@ claim("one-step-does-not", errors["integrated gradients, 1 steps"] > errors["gra
 # %% [markdown] id="probability-intro"
 # In about one scene of five the sum has the wrong sign, and on average it misses by more than half of what there is
 # to explain. The path closes the gap: with 64 points it is right to within one per cent. With *one* point, in the
-# middle of the path, it is worse than gradient x input. That point lies where the curve is steepest, as the next
-# figure shows, so completeness is a promise for enough steps: **check the sum**, and take more points if it isn't
-# there yet.
+# middle of the path, it is worse than gradient x input. It lies near where the curve is steepest, as the next figure
+# shows, so completeness is a promise for enough steps: **check the sum**, and take more points if it isn't there yet.
 #
 # ## Saturation in a network
 #
@@ -377,21 +379,21 @@ columns = ("logit - logit of nothing", "sum of Grad-CAM", "covariance term", "re
 print(f"{'mean (mean size)':16}" + "".join(f"{title:>26}" for title in columns))
 sums_H, sums_L = [], []
 for name, names in {"scenes_gap": ("pool", "fc"), "scenes_two_fc": ("pool", "fc1", "relu", "fc2")}.items():
-    whole = networks.load(name).model.double()
+    whole = networks.load(name).model.double().requires_grad_(False)
     pool, *rest = (getattr(whole, one) for one in names)
     head = nn.Sequential(pool, nn.Flatten(), *rest)  # all that comes after `features`
     with record(whole, "features") as tape:
         scores = whole(pictures).detach()[pick, labels]
     A, g = tape.activations["features"], tape.gradients(labels)["features"]
     L, H = grad_cam(A, g), hires_cam(A, g)
-    climbs = scores - head(torch.zeros_like(A)).detach()[pick, labels]
+    climbs = scores - head(torch.zeros_like(A))[pick, labels]
     covariance = approximation.averaging_gap(A, g)
     shares = (climbs, L.sum((1, 2)), covariance, climbs - H.sum((1, 2)))
     print(f"{name:16}" + "".join(f"{f'{one.mean():.2f} ({one.abs().mean():.2f})':>26}" for one in shares))
     sums_H.append(H.sum((1, 2)))
     sums_L.append(L.sum((1, 2)) + covariance)
 claim("averaging-drops-the-covariance", torch.stack(sums_H), torch.stack(sums_L))
-doubled = head(2 * A).detach()[pick, labels] - head(0 * A).detach()[pick, labels]
+doubled = head(2 * A)[pick, labels] - head(0 * A)[pick, labels]
 claim("the-head-nearly-scales", doubled.mean(), 2 * climbs.mean(), rtol=5e-3)
 
 # %% [markdown] id="depth-intro"
@@ -414,7 +416,7 @@ gradients = tape.gradients(labels)  # of all layers, by one backward pass
 bends, means = [], []
 for name, rest in zip(names, after, strict=True):
     A, g = tape.activations[name], gradients[name]
-    climbs = scores - rest(torch.zeros_like(A)).detach()[pick, labels]
+    climbs = scores - rest(torch.zeros_like(A))[pick, labels]
     bends.append(float(((hires_cam(A, g).sum((1, 2)) - climbs) / climbs).abs().median()))
     means.append(float((approximation.averaging_gap(A, g) / climbs).abs().median()))
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -446,7 +448,7 @@ for place in range(n * n):
     keep = torch.ones(n * n, dtype=torch.float64)
     keep[place] = 0
     keep = upsample(keep.view(n, n), A.shape[-2:], "nearest")
-    drops[:, place] = scores - head(A * keep).detach()[pick, labels]
+    drops[:, place] = scores - head(A * keep)[pick, labels]
 
 chance = torch.rand(L.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 places, agreement, right = {}, {}, {}
@@ -460,30 +462,38 @@ for name, m in {"Grad-CAM": L, "HiResCAM": H, "random map": chance}.items():
     print("first place right {:.0%} ({:.0%} to {:.0%})".format(right[name], *interval95(first)))
 claim("order-flips-in-the-network", right["random map"] < right["Grad-CAM"] < 0.9 < right["HiResCAM"], True)
 
-worst = int(agreement["Grad-CAM"].argmin())
+most, found = drops.amax(1), drops.gather(1, places["Grad-CAM"].argmax(1, keepdim=True))[:, 0]
+worst = int((most - found).argmax())  # where Grad-CAM's first place is farthest behind the one that costs most
+print(f"worst scene: the costliest place costs {most[worst]:.2f} logits, Grad-CAM's first one {found[worst]:.2f}")
 shown = {"Grad-CAM": places["Grad-CAM"], "HiResCAM": places["HiResCAM"], "what the logit loses": drops}
 panels = [figures.Panel(title, heat_map=m[worst].view(n, n)) for title, m in shown.items()]
 figure = figures.compare([[figures.Panel(classes[labels[worst]], test.pictures[worst]), *panels]])
 figures.show(figure, alt="A scene; by place: Grad-CAM, HiResCAM, and what the logit loses when the place is emptied.")
 
 # %% [markdown] id="end"
-# The picture shows the scene on which Grad-CAM's order agrees least with the truth. HiResCAM, which keeps each cell's
-# own gradient, finds the place that matters most in every scene here; Grad-CAM does so in about six of ten, although
-# its *sum* is off by a twentieth only. A nearly right sum is no proof of a right map. And even this truth is one of
-# several: emptying a place compares it with activations of 0, which is a baseline, too.
+# The picture shows the scene on which Grad-CAM is farthest off: it puts the corner first, and emptying the corner
+# costs 2.7 logits, where the place beside it would cost 6.1. HiResCAM, in which each cell keeps its own gradient,
+# finds the costliest place in every scene here; Grad-CAM does in about six of ten, although its *sum* is off by a
+# twentieth only. A nearly right sum is no proof of a right order. And even this truth is one of several: emptying a
+# place compares it with activations of 0, which is a baseline, too.
 #
-# ## What you have learnt
+# ## The map of what you have learnt
 #
-# - Gradient x input follows the tangent at x back to a baseline. It is right for straight lines through it, in
-# proportion for powers (x³: 1536 for 512), and   else it may miss by any amount (ln 8: 1 for 2.079) and have the
-# wrong sign (below 1).
-# - The remainder is an integral over the curvature on the way: what counts lies *between* baseline and x.
-# - "Always too large by the same factor" is harmless only where all terms have one degree. Otherwise the order can
-# flip.
-# - Integrated gradients are complete, for the price of many gradients and a baseline. Check the sum.
-# - Where a function has saturated the gradient is 0. A sure softmax has saturated.
-# - Grad-CAM approximates twice. At the last layer of our network the line was nearly exact, and the average was what
-# flipped the order of places.
+# | | to explain | the tangent says | the path says | verdict on the tangent |
+# |---|---|---|---|---|
+# | $w x$ from 0 | $w x$ | $w x$ | $w x$ | right, and for lines only |
+# | $x^3$ at 8 from 0 | 512 | 1536 | 512 | in proportion, as for powers only |
+# | $\ln x$ at 8 from 1 | 2.079 | 0.875 | 2.079 | too small |
+# | $\ln x$ at 1/2 from 0 | infinitely much | 1 | ∞ | blind; 0 is no baseline |
+# | $x_1^3 + x_2$ at (1, 2) | (1, 2) | (3, 2) | (1, 2) | the order flips |
+# | $x_1 x_2$ at (3, 4) | 12 | (12, 12) | (6, 6) | given away twice |
+# | 1 − ReLU(1 − x) at 2 | 1 | 0 | 1 | saturated: sees nothing |
+# | a scene's logit, from black | 11.6 on average | wrong sign in one of five | within 1 % | too far from the logit |
+# | the same, from the last layer | 11.8 on average | within 0.1 % | | right; the *average* is what costs |
+#
+# - What the tangent leaves out is an integral over the curvature on the way: it lies *between* baseline and x.
+# - Integrated gradients are complete, at the price of many gradients and a baseline. Check the sum.
+# - Grad-CAM approximates twice: a line for a function, and a mean for a gradient. Each loss can be measured.
 #
 # ## Where it breaks
 #

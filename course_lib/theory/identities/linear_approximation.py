@@ -36,9 +36,12 @@ def _integrated(function: Callable[[Array], Array], *x: float, start: float = 0.
 formula("gradient-times-input", "definition", r"x_i\, \frac{\partial f}{\partial x_i}(x)",
         "Gradient x input: a linear model's contribution with the gradient for a weight.", "Shrikumar et al. (2016)",
         lambda A, g: [(pixels.gradient_times_input(A, g), (A * g).sum(0))])
-formula("first-order", "identity", r"f(x) - f(x') \approx \sum_i (x_i - x'_i)\, \frac{\partial f}{\partial x_i}(x)",
-        "The tangent at x, followed back to the baseline: exact where f is linear.", TAYLOR,
+formula("first-order", "theorem",
+        r"f(x) - f(x') = \sum_i (x_i - x'_i)\, \frac{\partial f}{\partial x_i}(x) \text{ for all } x, x' "
+        r"\iff f(x) = \sum_i w_i x_i + b",
+        "The tangent at x, followed back to the baseline, is exact for linear functions alone.", TAYLOR,
         lambda W, x, u, b: [((x - u) @ gradient(lambda at: W @ at + b, x), (W @ x + b) - (W @ u + b))],
+        converse=lambda: [sp.dsolve(sp.Eq(f(X) - K, (X - Y) * f(X).diff(X)), f(X)).rhs.diff(X, 2)],
         counterexamples={"x³ at 8": lambda: (_tangent(lambda x: x**3, 8), _number(512))})
 formula("remainder", "identity", r"f(x) - f(x') = (x - x')\, f'(x) - \int_{x'}^{x} (t - x')\, f''(t)\, dt",
         "What the tangent leaves out grows with the curvature on the way from the baseline.", TAYLOR,
