@@ -42,6 +42,7 @@ def specifiers(requirements: list[Requirement]) -> dict[str, SpecifierSet]:
 @pytest.mark.parametrize("version", [(3, 7, 16), (3, 10, 13), (3, 14, 0), (4, 0, 0)])
 def test_another_python_gets_a_sentence_that_says_what_to_do(version, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(start, "find_uv", lambda: ["uv"])
     monkeypatch.setattr(subprocess, "call", lambda *_, **__: pytest.fail("nothing may be started"))
     assert start.main([]) == 1
     said = capsys.readouterr().err
