@@ -54,6 +54,7 @@ class LayerPicker(PageWidget):
     """The widget that `pick_layers` returns; its traits are what the browser draws."""
 
     _esm = source("draw.js", "layer_picker.js")
+    _rendering = "pixelated"
     fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
     tables = traitlets.Bytes().tag(sync=True)

@@ -34,6 +34,7 @@ class PageWidget(anywidget.AnyWidget):
     """
 
     _css = source("widgets.css")
+    _rendering = "auto"  # "pixelated" where the picture's pixels are to be seen
 
     def _page_state(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -54,7 +55,7 @@ class PageWidget(anywidget.AnyWidget):
         return (
             f"<style>{self._css}</style>\n"
             f'<div data-course-widget="{name}"><figure style="margin:0"><img alt="{words}" src="{address}" '
-            f'style="width:40rem;max-width:100%;image-rendering:pixelated"><figcaption>{words}</figcaption></figure></div>\n'
+            f'style="width:40rem;max-width:100%;image-rendering:{self._rendering}"><figcaption>{words}</figcaption></figure></div>\n'
             f'<script type="module">\n{self._esm}\n{source("stand_in.js")}\nstandIn("{name}", {written});\n</script>'
         )
 

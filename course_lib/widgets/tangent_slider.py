@@ -45,7 +45,7 @@ class TangentSlider(PageWidget):
             ax.plot(*zip(*((each["x"], each["y"]) for each in curve["rows"]), strict=True), color=PALETTE["black"])
             ax.axline((row["x"], row["y"]), slope=row["slope"], color=PALETTE["orange"], linestyle="--")
             ax.vlines(row["x"], 0, row["y"], color=PALETTE["blue"], lw=4)
-            ax.vlines(0, row["foot"], row["y"], color=PALETTE["orange"], lw=4)
+            ax.vlines(0, row["foot"], row["y"], color=PALETTE["orange"], lw=4, clip_on=False)
             ax.set(xlim=curve["x"], ylim=curve["y"], xlabel=WORDS["slider"], title=curve["name"])
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
