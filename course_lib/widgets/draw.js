@@ -19,12 +19,6 @@ function array(view, Type) {
   return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-/** Numbers from Python: float32, or bfloat16 (the upper half of a float32) where a page must be small. */
-function numbers(view, half) {
-  if (!half) return array(view, Float32Array);
-  return new Float32Array(Uint32Array.from(array(view, Uint16Array), (bits) => bits << 16).buffer);
-}
-
 /** Where row or column i of N falls among n cells: the two cells and the share of the second (align_corners=False). */
 function between(n, N) {
   return Array.from({ length: N }, (_, i) => {

@@ -120,7 +120,7 @@ function render({ model, el }) {
   function show(state) {
     const first = !shown;
     shown = state;
-    maps = numbers(model.get("maps"), fixed.half);
+    maps = array(model.get("maps"), live ? Float32Array : Int8Array);
     pixels = array(model.get("pixels"), Uint8Array);
     root.setAttribute("aria-busy", "false");
     ui.status.textContent = shown.status;
@@ -186,10 +186,11 @@ function render({ model, el }) {
     root.dataset.draws = ++draws;
   }
 
-  function drawMap({ at, size, unit }, { limit, signed, low, high }) {
+  function drawMap({ at, size, unit, views }, { limit, signed, low, high }) {
     const [h, w] = size;
     const table = signed ? signedTable : otherTable;
-    const raw = maps.subarray(at, at + h * w);
+    const sent = maps.subarray(at, at + h * w);
+    const raw = live ? sent : Float32Array.from(sent, (root) => (views[0].limit * root * Math.abs(root)) / 127 ** 2);
     const values = choice.relu ? raw.map((value) => Math.max(value, 0)) : raw;
     const place = (value) => 3 * shade(value, limit, signed);
     const rgb = (i) => table.subarray(i, i + 3);

@@ -22,7 +22,7 @@ from course_lib.networks import Network
 from course_lib.preprocessing import Preprocessing, check_pictures
 from course_lib.recording import check_target
 from course_lib.widgets.page import PageWidget, png, source
-from course_lib.widgets.picker_state import CHANNELS, SIDE, WORDS, Recorded, default_layers, key, state
+from course_lib.widgets.picker_state import CHANNELS, SIDE, WORDS, Recorded, as_bytes, default_layers, key, state
 
 THUMB, PART = 44, 3_000_000  # a thumbnail's side; bytes of an upload in one message (servers refuse large ones)
 PAGE_SIDE, PAGE_BYTES = 96, 50_000  # in a page without a kernel: the picture's longest side, bytes for its layers
@@ -76,7 +76,7 @@ class LayerPicker(PageWidget):
         self.tables = b"".join(colour_table(signed).tobytes() for signed in (True, False))
         start = {"layer": layers.index(self.start), "method": method, "relu": False, "opacity": 0.5}
         self.fixed = {
-            "words": WORDS, "labels": labels, "live": True, "half": False, "part": PART, "thumb": THUMB, "start": start,
+            "words": WORDS, "labels": labels, "live": True, "part": PART, "thumb": THUMB, "start": start,
         }  # fmt: skip
         self.show(0, target, method)
         self.on_msg(self._receive)
@@ -139,7 +139,7 @@ class LayerPicker(PageWidget):
         return {"size": list(picture.shape[:2]), "picture": words, "chosen": self.chosen}
 
     def _page_state(self) -> dict[str, Any]:
-        """The state of a page without a kernel: fewer layers, half the digits; pixel methods for small pictures only."""
+        """The state of a page without a kernel: fewer layers, maps as bytes, pixel methods for small pictures only."""
         small, picture = self.recorded.picture[0, 0].numel() <= SMALL, self._pixels(PAGE_SIDE)
         for name in METHODS if small else ():
             self.recorded.explain(self.recorded.target, name)
@@ -147,29 +147,33 @@ class LayerPicker(PageWidget):
         header, maps, activations = state(self.recorded, layers, self.labels, pixels=small)
         start = {**self.fixed["start"], "layer": layers.index(self.start) if self.start in layers else len(layers) - 1}
         return {
-            "fixed": {**self.fixed, "labels": [], "live": False, "half": True, "start": start},
+            "fixed": {**self.fixed, "labels": [], "live": False, "start": start},
             "shown": {**header, **self._about(picture), "pictures": [], "status": ""},
             "tables": self.tables,
-            "maps": maps.bfloat16().view(torch.int16).numpy().tobytes(),
+            "maps": as_bytes(maps, header["maps"]),
             "pixels": picture.tobytes() + activations,
         }
 
     def _page_layers(self) -> list[Layer]:
-        """As many layers as `PAGE_BYTES` allow, evenly spaced in depth, with the last and the one shown first."""
+        """The ends of blocks, as many as `PAGE_BYTES` allow, evenly spaced in depth, with the one shown first."""
         if self.page_layers:
             return self.page_layers
-        coarse = [layer for layer in self.layers if math.prod(layer.grid or ()) <= SIDE**2 or layer is self.start]
-        last = len(coarse) - 1
-        for count in range(last + 1, 1, -1):
-            places = {round(i * last / (count - 1)) for i in range(count)}
-            layers = [layer for i, layer in enumerate(coarse) if i in places or layer is self.start]
+        parts = [(layer.name.rpartition(".")[0], layer.shape) for layer in self.layers]
+        ends = [
+            layer
+            for layer, part, following in zip(self.layers, parts, [*parts[1:], None], strict=True)
+            if layer is self.start or part != following and math.prod(layer.grid or ()) <= SIDE**2
+        ]
+        for count in range(len(ends), 1, -1):
+            places = {round(i * (len(ends) - 1) / (count - 1)) for i in range(count)}
+            layers = [layer for i, layer in enumerate(ends) if i in places or layer is self.start]
             if sum(self._page_bytes(layer) for layer in layers) <= PAGE_BYTES:
                 return layers
         return [self.start]
 
     def _page_bytes(self, layer: Layer) -> int:
-        cells = math.prod(layer.grid or ())
-        return (2 * cells + 500) * len(METHODS) + CHANNELS * (min(cells, SIDE**2) + 150)
+        methods = sum(method.kind in ("layer", "head") for method in METHODS.values())
+        return (methods + CHANNELS) * (math.prod(layer.grid or ()) + 250)
 
     def _page_picture(self) -> tuple[str, str]:
         """The picture, then the overlay at layers from early to late, side by side."""

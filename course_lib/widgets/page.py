@@ -20,6 +20,12 @@ def source(*names: str) -> str:
     return "\n".join((FOLDER / name).read_text("utf-8") for name in names)
 
 
+def _dense(text: str) -> str:
+    """CSS or JavaScript without indentation and comment lines, which a notebook need not carry for each widget."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "/**")))
+
+
 def png(picture: np.ndarray) -> str:
     """A picture (H, W, 3), uint8, as the address of an embedded PNG of 128 colours."""
     file = io.BytesIO()
@@ -51,12 +57,12 @@ class PageWidget(anywidget.AnyWidget):
         written = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
         name = hashlib.sha256(written.encode()).hexdigest()[:12]
         address, words = self._page_picture()
-        words = html.escape(words)
+        words, script = html.escape(words), _dense(f"{self._esm}\n{source('stand_in.js')}")
         return (
-            f"<style>{self._css}</style>\n"
+            f"<style>{_dense(self._css)}</style>\n"
             f'<div data-course-widget="{name}"><figure style="margin:0"><img alt="{words}" src="{address}" '
             f'style="width:40rem;max-width:100%;image-rendering:{self._rendering}"><figcaption>{words}</figcaption></figure></div>\n'
-            f'<script type="module">\n{self._esm}\n{source("stand_in.js")}\nstandIn("{name}", {written});\n</script>'
+            f'<script type="module">\n{script}\nstandIn("{name}", {written});\n</script>'
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -1,5 +1,6 @@
 """What the layer picker draws: every map of a picture and a class, and the words and limits that go with it."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -208,6 +209,17 @@ def state(
         ],
     }  # fmt: skip
     return header, torch.cat([*numbers, torch.zeros(0)]), bytes(bytes_)
+
+
+def as_bytes(maps: Tensor, described: dict[str, Any]) -> bytes:
+    """Maps in a byte a cell: the signed square root of the share of the limit, in 127ths (finer where values are small)."""
+    made = bytearray()
+    for entry in described.values():
+        if "at" in entry:
+            raw = maps[entry["at"] : entry["at"] + math.prod(entry["size"])]
+            share = raw / (entry["views"][0]["limit"] or 1)
+            made += (127 * share.sign() * share.abs().sqrt()).round().to(torch.int8).numpy().tobytes()
+    return bytes(made)
 
 
 def place(layer: Layer | None, picture: Tensor) -> str:
