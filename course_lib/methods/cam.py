@@ -1,8 +1,8 @@
 """Class activation maps and their relatives: pure functions of activations, weights and gradients.
 
-Throughout, A is (..., K, h, w): K channels on a grid of h x w cells, Z = h w; g = ∂S_c/∂A has the same shape, S_c is
-the score of the target class, a logit. Every map is (..., h, w), raw and signed: ReLU, normalization and upsampling
-are steps of their own (`methods.steps`).
+Throughout, A is (..., K, h, w): K channels on a grid of h x w cells, Z = h w; g = ∂S_c/∂A has the same shape, or
+(S, ..., K, h, w) for S classes at once; S_c is the score of the target class, a logit. Every map is (..., h, w), raw
+and signed: ReLU, normalization and upsampling are steps of their own (`methods.steps`).
 """
 
 import torch
@@ -12,7 +12,7 @@ from course_lib.methods.registry import register
 
 
 def _same_shape(activations: Tensor, gradients: Tensor) -> None:
-    if activations.shape != gradients.shape or activations.ndim < 3:
+    if activations.ndim < 3 or gradients.shape[-activations.ndim :] != activations.shape:
         raise ValueError(
             f"Activations {tuple(activations.shape)} and gradients {tuple(gradients.shape)} must have one shape, "
             "(..., channels, height, width)."
@@ -114,11 +114,11 @@ def grad_cam_plus_plus(activations: Tensor, gradients: Tensor, epsilon: float = 
     tensor([[0.1667, 0.5000]])
     """
     _same_shape(activations, gradients)
-    denominator = 2 + activations.sum((-2, -1), keepdim=True) * gradients  # a = 1 / this: g² is shortened
+    share = (activations.sum((-2, -1), keepdim=True) * gradients).add_(2)  # 1 / a, g² shortened; in place: it is large
     if epsilon:
-        denominator += epsilon / gradients**2
-    weighed = gradients.clamp(min=0) / denominator.masked_fill_(denominator == 0, torch.inf)
-    return cam(activations, weighed.sum((-2, -1)))
+        share += epsilon / gradients**2
+    share.reciprocal_().nan_to_num_(nan=torch.nan, posinf=0, neginf=0)
+    return cam(activations, share.mul_(gradients.clamp(min=0)).sum((-2, -1)))
 
 
 @register("LayerCAM", units="logits", source="Jiang et al., TIP 2021")
