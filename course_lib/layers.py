@@ -1,10 +1,14 @@
 """Which layers of a network can be explained: their order, the shape of what they give out, and its grid."""
 
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from course_lib.recording import INPUT, check_model
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
     """The layers that can be recorded, in the order in which the forward pass reaches their outputs.
 
     A block comes after its parts, since what it gives out is ready only then. One forward pass without gradients.
-    Where the shape leaves it open, (h, w) is the pair of axes whose proportions are the picture's; a sequence of
-    tokens is a square grid after a few tokens of another kind.
+    Where the shape leaves it open, (h, w) is the pair of axes whose proportions come nearest to the picture's; a
+    sequence of tokens is such a grid after a few tokens of another kind.
 
     Args:
         model: in eval mode
@@ -73,6 +77,9 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
     Returns:
         a `Layer` for each call of each module that gives out a floating-point tensor for one picture
 
+    Raises:
+        TypeError, ValueError: for a model that `record` doesn't take
+
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> for layer in layers(model, torch.zeros(3, 16, 16)):
     ...     print(layer)
@@ -80,15 +87,16 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
     1 (AdaptiveAvgPool2d): 4 x 1 x 1, no grid
     2 (Flatten): 4, no grid
     """
+    check_model(model)
     picture = picture if picture.ndim == 4 else picture[None]
     height, width = picture.shape[-2:]
-    reached: list[tuple[str, nn.Module, Tensor]] = []
+    reached: list[tuple[str, str, tuple[int, ...]]] = []
     handles = []
 
     def note(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.is_floating_point() and output.shape[:1] == picture.shape[:1]:
-                reached.append((name, module, output.detach()))
+                reached.append((name, type(module).__name__, tuple(output.shape[1:])))
 
         return hook
 
@@ -103,26 +111,32 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
             handle.remove()
     names = [name for name, _, _ in reached]
     listed = []
-    for place, (name, module, output) in enumerate(reached):
-        call = f":{names[: place + 1].count(name)}" if names.count(name) > 1 else ""
-        layout, prefix, grid = _grid(tuple(output.shape[1:]), height, width)
+    for place, (name, kind, shape) in enumerate(reached):
+        # a module that is called "input" isn't the pictures
+        call = f":{names[: place + 1].count(name)}" if names.count(name) > 1 or name == INPUT else ""
+        layout, prefix, grid = _grid(shape, height, width)
         cell = (height / grid[0], width / grid[1]) if grid else None
-        listed.append(Layer(name + call, type(module).__name__, tuple(output.shape[1:]), grid, cell, layout, prefix))
+        listed.append(Layer(name + call, kind, shape, grid, cell, layout, prefix))
     return listed
 
 
 def _grid(shape: tuple[int, ...], height: int, width: int) -> tuple[str | None, int, tuple[int, int] | None]:
-    def over_picture(h: int, w: int) -> bool:
-        return 2 <= h <= height and 2 <= w <= width and abs(h * width / height - w) <= 1
+    def stretch(h: int, w: int) -> float:
+        """How much longer one side of a cell is than the other; infinite for what can't lie over the picture."""
+        possible = 2 <= h <= height and 2 <= w <= width
+        return max(h * width / (w * height), w * height / (h * width)) if possible else inf
 
+    candidates: list[tuple[float, str, int, tuple[int, int]]] = []
     if len(shape) == 3:
-        for layout, (h, w) in (("BKHW", shape[1:]), ("BHWK", shape[:2])):
-            if over_picture(h, w):
-                return layout, 0, (h, w)
+        # Twice as long is possible: a pooling to 7 x 7 of a picture that isn't square.
+        pairs = (("BKHW", shape[1:]), ("BHWK", shape[:2]))
+        candidates = [(stretch(h, w), layout, 0, (h, w)) for layout, (h, w) in pairs if stretch(h, w) <= 2]
     if len(shape) == 2:
         for prefix in range(6):  # a class token, a distillation token, up to four registers
-            h = round(((shape[0] - prefix) * height / width) ** 0.5) if shape[0] > prefix else 0
-            w = (shape[0] - prefix) // h if h else 0
-            if h * w == shape[0] - prefix and over_picture(h, w):
-                return "BTK", prefix, (h, w)
-    return None, 0, None
+            tokens = max(shape[0] - prefix, 0)
+            h = round((tokens * height / width) ** 0.5)
+            w = tokens // max(h, 1)
+            if h * w == tokens and abs(h * width / height - w) <= 1 and stretch(h, w) <= 2:
+                candidates.append((stretch(h, w), "BTK", prefix, (h, w)))
+    _, layout, prefix, grid = min(candidates, key=itemgetter(0), default=(inf, None, 0, None))
+    return layout, prefix, grid

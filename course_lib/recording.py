@@ -4,10 +4,11 @@ Recording is separate from explaining: a method gets tensors and returns a map, 
 """
 
 import difflib
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Tape:
     _points: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _versions: dict[str, int] = field(default_factory=dict, repr=False)
     _names: tuple[str, ...] = field(default=(), repr=False)
-    _called: bool = field(default=False, repr=False)
+    _state: Literal["empty", "running", "filled"] = field(default="empty", repr=False)
 
     def gradients(self, score: Score) -> dict[str, Tensor]:
         """The gradient of a score with respect to every recorded layer, by one backward pass.
@@ -48,7 +49,7 @@ class Tape:
 
         Raises:
             ValueError: if the model wasn't called, a class is out of range, the score isn't a scalar or doesn't
-                depend on a layer, or a recorded activation was overwritten
+                depend on a layer, or what the gradient needs was overwritten
             TypeError: if the score is none of the above
 
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 3, bias=False))
@@ -57,7 +58,7 @@ class Tape:
         >>> tape.gradients(2)["0"].equal(model[1].weight[2:3].detach())
         True
         """
-        if not self._called:
+        if self._state != "filled":
             raise ValueError("Nothing is recorded yet: call the model inside `with record(model, layers) as tape:`.")
         missing = [name for name in self._names if name not in self._points]
         if missing:
@@ -65,17 +66,14 @@ class Tape:
         for name, point in self._points.items():
             if point._version != self._versions[name]:
                 raise ValueError(
-                    f"The model overwrote the activation of {name!r} in place after it was recorded; choose the layer "
-                    "that overwrites it."
+                    f"The activation of {name!r} was overwritten in place after it was recorded; if the model did it, "
+                    "choose the layer that overwrites it."
                 )
         with torch.inference_mode(False), torch.enable_grad():
             scores = _scores(score, self.output)
             if not scores.requires_grad:
                 raise ValueError(_independent(list(self._points)))
-            points = list(self._points.values())
-            passes = [
-                torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in scores.reshape(-1)
-            ]
+            passes = [_backward(one, list(self._points.values())) for one in scores.reshape(-1)]
         unused = [name for name, gradient in zip(self._points, passes[0], strict=True) if gradient is None]
         if unused:
             raise ValueError(_independent(unused))
@@ -86,8 +84,21 @@ class Tape:
 def _independent(names: list[str]) -> str:
     return (
         f"The score does not depend on {_quoted(names)}, so its gradient there says nothing: the layer lies "
-        "beside or after the path to the score; choose an earlier one."
+        "beside or after the path to the score (choose an earlier one), or the score was computed without gradients "
+        "(compute it inside the `with`)."
     )
+
+
+def _backward(score: Tensor, points: list[Tensor]) -> tuple[Tensor, ...]:
+    try:
+        return torch.autograd.grad(score, points, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        raise ValueError(
+            "The model overwrites in place what its own backward pass needs, so there is no gradient: in its code, "
+            "write y = 2 * y for y *= 2, and inplace=False."
+        ) from error
 
 
 def _scores(score: Score, output: Any) -> Tensor:
@@ -102,46 +113,65 @@ def _scores(score: Score, output: Any) -> Tensor:
                 "Sum it over the pictures: each picture still gets its own gradient."
             )
         return score
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        what = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        raise ValueError(
-            f"The model returned {what}, not logits (pictures, classes), so a class number doesn't name a score: "
-            "give a function of the output, such as `lambda output: output[...].sum()`."
-        )
     if isinstance(score, Tensor) and score.ndim:  # a class for each picture
-        if score.shape != output.shape[:1]:
-            raise ValueError(f"{tuple(score.shape)} target classes don't fit {len(output)} pictures: one for each.")
-        return output[torch.arange(len(output)), [check_target(c, output) for c in score.tolist()]].sum()
+        logits = check_logits(output)
+        if score.shape != logits.shape[:1]:
+            raise ValueError(f"{tuple(score.shape)} target classes don't fit {len(logits)} pictures: one for each.")
+        return logits[torch.arange(len(logits)), [check_target(c, logits) for c in score.tolist()]].sum()
     if isinstance(score, Sequence) and not isinstance(score, str):
-        return output[:, [check_target(c, output) for c in score]].sum(0)
-    return output[:, check_target(score, output)].sum()
+        if not score:
+            raise ValueError("Name at least one target class.")
+        return check_logits(output)[:, [check_target(c, output) for c in score]].sum(0)
+    return check_logits(output)[:, check_target(score, output)].sum()
 
 
-def check_target(target: Any, output: Tensor) -> int:
+def check_logits(output: Any) -> Tensor:
+    """What the model returned, if it is logits (B, classes), in which a class number names a score.
+
+    Raises:
+        ValueError: if it isn't
+
+    >>> check_logits({"out": torch.zeros(1, 3)})
+    Traceback (most recent call last):
+    ValueError: The model returned a dict, not logits (pictures, classes), so a class number doesn't name a score: \
+record it, and give tape.gradients a function of the output, such as `lambda output: output[...].sum()`.
+    """
+    if isinstance(output, Tensor) and output.ndim == 2:
+        return output
+    what = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    raise ValueError(
+        f"The model returned {what}, not logits (pictures, classes), so a class number doesn't name a score: record "
+        "it, and give tape.gradients a function of the output, such as `lambda output: output[...].sum()`."
+    )
+
+
+def check_target(target: Any, output: Any) -> int:
     """The target class as an index into the logits (B, classes); a sentence where it can't be one.
 
     Raises:
         TypeError: if it isn't a whole number
-        ValueError: if the network has no such class
+        ValueError: if the network has no such class, or gives no logits
 
     >>> check_target(2, torch.zeros(1, 3))
     2
     """
-    if isinstance(target, Tensor) and target.ndim == 0:
-        target = target.item()
-    if isinstance(target, bool) or not hasattr(target, "__index__"):
-        raise TypeError(f"A target class is a whole number, the place of its logit, not {target!r}.")
-    index, classes = target.__index__(), output.shape[-1]
+    classes = check_logits(output).shape[1]
+    try:
+        if isinstance(target, bool):
+            raise TypeError
+        index = operator.index(target)
+    except TypeError:
+        raise TypeError(f"A target class is a whole number, the place of its logit, not {target!r}.") from None
     if not 0 <= index < classes:
         raise ValueError(f"There is no class {index}: the model gives {classes} logits, 0 to {classes - 1}.")
-    return int(index)
+    return index
 
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _find(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, int | None]:
+def find_module(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, int | None]:
     """The layer's name as the tape's key, its module, and which of its calls is meant (None: it has only one)."""
     modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(wanted, nn.Module):
@@ -149,6 +179,8 @@ def _find(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, in
             if module is wanted:
                 return name, module, None
         raise LookupError(f"The layer {type(wanted).__name__} is not part of this {type(model).__name__}.")
+    if not isinstance(wanted, str):
+        raise TypeError(f"A layer is a dotted name or a module of the model, not {wanted!r}.")
     if wanted in modules:
         return wanted, modules[wanted], None
     name, colon, call = wanted.rpartition(":")
@@ -159,16 +191,19 @@ def _find(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, in
     raise LookupError(f"There is no layer {wanted!r} in this {type(model).__name__} ({hint}).")
 
 
-def _check_model(model: nn.Module) -> None:
+def check_model(model: nn.Module) -> None:
+    """Say in a sentence why a model can't be recorded: TypeError if it isn't an `nn.Module`, else ValueError."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"A model is a torch.nn.Module, not a {type(model).__name__}.")
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise ValueError(f"{type(model).__name__} runs copies of the model that can't be recorded: pass model.module.")
-    if hasattr(model, "_orig_mod"):
-        raise ValueError("A compiled model skips what records it: pass the model it was compiled from.")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("A scripted or traced model can't be recorded: pass the model it was made from.")
+    if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+        raise ValueError("The model was made under torch.inference_mode, so it has no gradient: make it outside.")
     for name, module in model.named_modules():
+        if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None):
+            raise ValueError("A compiled model skips what records it: pass the model it was compiled from.")
         changes = any(True for _ in module.buffers(recurse=False)) or bool(getattr(module, "dropout", False))
         random = isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in type(module).__name__
         if module.training and (changes or random):
@@ -176,6 +211,15 @@ def _check_model(model: nn.Module) -> None:
                 f"The model is in train mode: {name!r} ({type(module).__name__}) would change it or act at random. "
                 "Call model.eval() first."
             )
+
+
+def _cut(value: Any) -> Any:
+    """A picture that requires a gradient or was made in inference mode, without its past."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.is_inference():
+        return value.clone()
+    return value.detach() if value.is_leaf and value.requires_grad else value
 
 
 @contextmanager
@@ -208,38 +252,47 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
     >>> tape.gradients(3)["1"].sum(dim=(0, 2, 3))  # the mean of channel 3, for both pictures
     tensor([0., 0., 0., 2.])
     """
-    _check_model(model)
-    wanted = [layers] if isinstance(layers, str | nn.Module) else list(layers)
+    check_model(model)
+    wanted = [layers] if isinstance(layers, str | nn.Module) or not isinstance(layers, Iterable) else list(layers)
     if not wanted:
         raise ValueError("Name at least one layer to record.")
-    found = [_find(model, one) for one in wanted if one != INPUT]
-    tape = Tape(_names=(*([INPUT] if INPUT in wanted else []), *(name for name, _, _ in found)))
+    finds = (find_module(model, one) for one in wanted if one != INPUT)
+    found = {name: (module, call) for name, module, call in finds}
+    tape = Tape(_names=(*([INPUT] if INPUT in wanted else []), *found))
     calls: dict[str, int] = {}
 
     def note(name: str, value: Any) -> Tensor:
         """Write a value down and hand the model a copy, so that nothing in place can reach the recorded one."""
         if not isinstance(value, Tensor) or not value.is_floating_point():
+            what = f"numbers of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise ValueError(
-                f"Layer {name!r} gives out a {type(value).__name__} that isn't a tensor of floating-point numbers, "
-                "so it has no gradient; choose a layer inside or before it."
+                f"Layer {name!r} gives out {what}, not a tensor of floating-point numbers, so it has no gradient; "
+                "choose a layer inside or before it."
             )
-        # Reached under no_grad, the value becomes a leaf, and what follows is differentiated.
+        if torch.is_inference_mode_enabled():
+            raise ValueError("torch.inference_mode keeps no gradient: call the model outside of it.")
+        # The earliest layer becomes a leaf, and what follows is differentiated, also under a no_grad of the model's.
         point = value if value.requires_grad else value.detach().clone().requires_grad_()
         torch.set_grad_enabled(True)
         tape.activations[name], tape._points[name], tape._versions[name] = point.detach(), point, point._version
         return point.clone()
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> Any:
-        torch.set_grad_enabled(False)
+        torch.set_grad_enabled(True)
         for store in (calls, tape.activations, tape._points, tape._versions):
             store.clear()
+        tape.output, tape._state = None, "running"
+        args = tuple(map(_cut, args))
         if INPUT in wanted:
             if not args or not isinstance(args[0], Tensor):
                 raise ValueError('To record "input", call the model with the pictures as its first argument.')
-            return (note(INPUT, args[0]), *args[1:])
+            args = (note(INPUT, args[0]), *args[1:])
+        return args
 
     def after(name: str, call: int | None) -> Callable[..., Any]:
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            if tape._state != "running":  # called by itself, or once more by checkpointing
+                return output
             calls[name] = calls.get(name, 0) + 1
             if call is None and calls[name] > 1:
                 raise ValueError(
@@ -251,7 +304,7 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
         return hook
 
     def end(module: nn.Module, args: Any, output: Any) -> None:
-        tape.output, tape._called = output, True
+        tape.output, tape._state = output, "filled"
 
     frozen: list[nn.Parameter] = []
     with ExitStack() as undo:
@@ -266,8 +319,8 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
                 frozen.append(parameter)
                 parameter.requires_grad_(False)
         undo.callback(model.register_forward_pre_hook(before).remove)
-        for name, module, call in found:
+        for name, (module, call) in found.items():
             undo.callback(module.register_forward_hook(after(name, call)).remove)
         undo.callback(model.register_forward_hook(end).remove)
-        torch.set_grad_enabled(False)
+        torch.set_grad_enabled(True)
         yield tape

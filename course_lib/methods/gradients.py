@@ -62,7 +62,7 @@ def integrated_gradients(
         (B, H, W), in logits
 
     Raises:
-        ValueError: if there isn't at least one step
+        ValueError: if there isn't at least one step, or the score is of several classes
 
     Source: Sundararajan, Taly, Yan, ICML 2017, equations 1 and 3.
 
@@ -72,6 +72,7 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ValueError(f"Integrated gradients need at least one step, not {steps}.")
+    pictures = pictures.detach()
     start = torch.as_tensor(baseline, dtype=pictures.dtype, device=pictures.device).expand_as(pictures)
     total = torch.zeros_like(pictures)
     points = ((torch.arange(steps, dtype=torch.float64) + 0.5) / steps).to(pictures)
@@ -80,5 +81,8 @@ def integrated_gradients(
         path = start + t.view(-1, 1, 1, 1, 1) * (pictures - start)  # (steps of this chunk, B, C, H, W)
         with record(model, INPUT) as tape:
             model(path.flatten(0, 1))
-        total += tape.gradients(score)[INPUT].view_as(path).sum(0)
+        gradients = tape.gradients(score)[INPUT]
+        if gradients.numel() != path.numel():
+            raise ValueError("Integrated gradients explain one score at a time; call them for each class.")
+        total += gradients.view_as(path).sum(0)
     return ((pictures - start) * total / steps).sum(-3)

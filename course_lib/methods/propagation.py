@@ -31,7 +31,7 @@ class _GuideEveryReLU(TorchFunctionMode):
     """While active, each ReLU that runs is the guided one: as a module, as a function, in place or not."""
 
     count = 0
-    relus = {F.relu: False, torch.relu: False, Tensor.relu: False, F.relu_: True, torch.relu_: True, Tensor.relu_: True}
+    relus = {F.relu, torch.relu, Tensor.relu, F.relu_, torch.relu_, Tensor.relu_}
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -41,7 +41,7 @@ class _GuideEveryReLU(TorchFunctionMode):
             return function(*args, **kwargs)
         self.count += 1
         x = args[0] if args else kwargs["input"]
-        if self.relus[function]:
+        if function.__name__ == "relu_" or kwargs.get("inplace", args[1:2] == (True,)):
             return x.copy_(_GuidedReLU.apply(x.clone()))
         return _GuidedReLU.apply(x)
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.layers import Layer, layers
-from course_lib.recording import INPUT, Tape, check_target, record
+from course_lib.preprocessing import check_pictures
+from course_lib.recording import INPUT, Tape, check_model, check_target, find_module, record
 
 Kind = Literal["layer", "input", "head", "model"]
 F = TypeVar("F", bound=Callable[..., Tensor])
@@ -79,7 +80,7 @@ class Explanation:
 
 
 def explain(
-    model: nn.Module, pictures: Tensor, target: int, method: str = "Grad-CAM", layer: str | None = None
+    model: nn.Module, pictures: Tensor, target: int, method: str = "Grad-CAM", layer: str | nn.Module | None = None
 ) -> Explanation:
     """Explain one class by one registered method, from pictures to the raw map.
 
@@ -88,38 +89,51 @@ def explain(
         pictures: (B, 3, H, W), as the model takes them
         target: the class's place among the logits
         method: a name in `METHODS`
-        layer: its dotted name; without it, the last layer with a grid
+        layer: its dotted name, or the module; without it, the last layer with a grid
 
     Raises:
         LookupError: for an unknown method or layer (with the nearest names)
-        ValueError: for a layer without a grid, CAM on a head that isn't GAP + one linear layer, a score that does not
-            depend on the layer, NaN or infinity on the way
-        TypeError: for a target that isn't an index
+        ValueError: for pictures of a wrong shape or range, a layer without a grid, CAM on a head that isn't GAP + one
+            linear layer, a score that does not depend on the layer, no logits, NaN or infinity on the way
+        TypeError: for a target that isn't an index, or pictures of another dtype or device than the model
 
     >>> model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 5))
     >>> explain(model, torch.ones(1, 3, 8, 8), target=4).map.shape
     torch.Size([1, 6, 6])
     """
     chosen = find_method(method)
+    check_model(model)
+    pictures = _fitting(model, check_pictures(pictures))
+    place, gradients = None, None
     if chosen.kind == "model":
         with torch.no_grad():
             logits = model(pictures)
         target = check_target(target, logits)
-        return Explanation(chosen.function(model, pictures, target), chosen, None, target, logits)
-    place = None if chosen.kind == "input" else find_layer(layers(model, pictures[:1]), layer)
-    name = place.name if place else INPUT
-    with record(model, name) as tape:
-        model(pictures)
-    target = check_target(target, tape.output)
-    gradients = tape.gradients(target)[name] if chosen.kind != "head" else None
-    return Explanation(
-        map_from(chosen, model, tape, place, target, gradients),
-        chosen,
-        place,
-        target,
-        tape.output.detach(),
-        words_for(gradients, place),
-    )
+        raw = chosen.function(model, pictures, target)
+    else:
+        if chosen.kind != "input":
+            place = find_layer(layers(model, pictures[:1]), find_module(model, layer)[0] if layer else None)
+        name = place.name if place else INPUT
+        with record(model, name) as tape:
+            logits = model(pictures)
+        target = check_target(target, logits)
+        gradients = tape.gradients(target)[name] if chosen.kind != "head" else None
+        raw = map_from(chosen, model, tape, place, target, gradients)
+    if not _finite(raw):
+        raise ValueError(f"The map of {chosen.name} holds NaN or infinity: its numbers are too large for {raw.dtype}.")
+    return Explanation(raw, chosen, place, target, logits.detach(), words_for(gradients, place, raw))
+
+
+def _fitting(model: nn.Module, pictures: Tensor) -> Tensor:
+    """The pictures, if they have the dtype and device of one of the model's parameters."""
+    fitting = {(p.dtype, p.device) for p in model.parameters() if p.is_floating_point()}
+    if fitting and (pictures.dtype, pictures.device) not in fitting:
+        dtype, device = fitting.pop()
+        raise TypeError(
+            f"The pictures are {pictures.dtype} on {pictures.device}, but the model computes with {dtype} on {device}: "
+            f'try pictures.to("{device}", {dtype}).'
+        )
+    return pictures
 
 
 def map_from(
@@ -147,7 +161,7 @@ def map_from(
 
 
 def _finite(values: Tensor) -> bool:
-    """Whether no number is NaN or infinite, in one pass: the extremes would be, too (seven times as fast as `isfinite`)."""
+    """Whether no number is NaN or infinite: the extremes would be, too (seven times as fast as `isfinite`)."""
     return all(extreme.isfinite() for extreme in values.aminmax())
 
 
@@ -177,7 +191,8 @@ def _through_head(method: Method, model: nn.Module, activations: Tensor, logits:
     raw = method.function(activations, weight)
     bias = heads[-1].bias.detach()[target] if heads[-1].bias is not None else torch.zeros((), dtype=raw.dtype)
     claimed, logit = raw.mean((-2, -1)) + bias, logits[:, target]
-    if not torch.allclose(claimed, logit, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+    tolerance = max(1e-3, 8 * torch.finfo(raw.dtype).eps)
+    if not torch.allclose(claimed, logit, rtol=tolerance, atol=tolerance * float(logits.abs().max())):
         worst = int((claimed - logit).abs().argmax())
         raise ValueError(
             f"CAM does not hold here: mean(map) + bias = {float(claimed[worst]):.4g}, but the logit is "
@@ -187,19 +202,33 @@ def _through_head(method: Method, model: nn.Module, activations: Tensor, logits:
     return raw
 
 
-def words_for(gradients: Tensor | None, layer: Layer | None) -> str:
-    """What must be said of a gradient that is 0 everywhere on the grid, or "" where it isn't."""
-    if gradients is None or _grid(layer, gradients).any():
-        return ""
-    if layer and layer.layout == "BTK" and gradients.any():
-        return (
+def words_for(gradients: Tensor | None, layer: Layer | None, raw: Tensor | None = None) -> str:
+    """What must be said of a gradient, or else of a map, that is 0 everywhere on the grid; "" where neither is."""
+    blank = [] if gradients is None else _blank(_grid(layer, gradients))
+    if gradients is not None and blank and layer and layer.layout == "BTK" and gradients[blank].any():
+        words = (
             f"The gradient at every patch token of {layer.name} is exactly 0: after it the head reads only the first "
             "token. Choose a layer before the last attention."
         )
-    return (
-        "The gradient is exactly 0 everywhere, so the map is 0 too: a small change here leaves the score as it is. "
-        "Behind a ReLU that gives 0 (a logit of 0, say) nothing can be explained this way."
-    )
+    elif blank:
+        words = (
+            "The gradient is exactly 0 everywhere, so the map is 0 too: a small change here leaves the score as it is. "
+            "Behind a ReLU that gives 0 (a logit of 0, say) nothing can be explained this way."
+        )
+    elif raw is not None and (blank := _blank(raw)):
+        words = (
+            "The map is exactly 0 everywhere: what this method multiplies is 0, or what speaks for and against the "
+            "class cancels out in each cell."
+        )
+    all_pictures = next((len(values) for values in (gradients, raw) if values is not None), 0)
+    which = "" if len(blank) == all_pictures else ", ".join(f"pictures[{place}]" for place in blank) + ": "
+    return which + words if blank else ""
+
+
+def _blank(values: Tensor) -> list[int]:
+    """The places in the batch where everything is 0."""
+    places: list[int] = (~values.flatten(1).any(1)).nonzero().flatten().tolist()
+    return places
 
 
 def find_method(name: str) -> Method:
@@ -221,4 +250,5 @@ def find_layer(listed: Sequence[Layer], name: str | None) -> Layer:
         if name == layer.name:
             return layer
     near = difflib.get_close_matches(name, [layer.name for layer in listed], 3, 0.4)
-    raise LookupError(f"There is no layer {name!r}" + (f"; nearest: {', '.join(near)}." if near else "."))
+    hint = f"; nearest: {', '.join(near)}." if near else "; layers(model, picture) lists those that can."
+    raise LookupError(f"There is no layer {name!r} that can be explained{hint}")
