@@ -30,14 +30,14 @@ class Ellipse(NamedTuple):
 def find_ellipses(picture: NDArray[Any], most: int = 6) -> list[Ellipse]:
     """Regions that look like an ellipse the size of a wheel, best first, no two in one place.
 
-    Contours of the brightness at four levels, an ellipse fitted to each; score = exp(-(rms / 0.06 r)²) coverage², with rms
-    the contour's mean distance from the ellipse, r = sqrt(a b), coverage the share of 24 directions that it takes up.
+    Contours of the brightness at four levels, an ellipse fitted to each; score = exp(-(rms / 0.06 r)²) coverage², with
+    rms the contour's distance from the ellipse, r = sqrt(a b), coverage the share of 24 directions that it takes up.
 
     Raises:
         ValueError: if the picture isn't (H, W, 3)
 
     >>> y, x = np.mgrid[:48, :48]
-    >>> disc = np.where(np.hypot(x - 20, y - 25) < 8, 0.1, 0.9)[..., None].repeat(3, -1)
+    >>> disc = np.clip(np.hypot(x - 20, y - 25) - 7.5, 0.1, 0.9)[..., None].repeat(3, -1)  # dark, of radius 8
     >>> best = find_ellipses(disc)[0]
     >>> round(best.x), round(best.y), round(best.a), best.score > 0.9
     (20, 25, 8, True)
