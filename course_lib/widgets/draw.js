@@ -30,35 +30,43 @@ function between(n, N) {
 
 /** Bilinear upsampling of a map (h, w) to (H, W). */
 function upsample(map, h, w, H, W) {
-  if (h === H && w === W) return map;
-  const columns = between(w, W);
   const out = new Float32Array(H * W);
-  between(h, H).forEach(([top, bottom, down], y) => {
-    columns.forEach(([left, right, along], x) => {
+  const columns = between(w, W);
+  let i = 0;
+  for (const [top, bottom, down] of between(h, H)) {
+    for (const [left, right, along] of columns) {
       const above = map[top * w + left] * (1 - along) + map[top * w + right] * along;
       const below = map[bottom * w + left] * (1 - along) + map[bottom * w + right] * along;
-      out[y * W + x] = above * (1 - down) + below * down;
-    });
-  });
+      out[i++] = above * (1 - down) + below * down;
+    }
+  }
   return out;
 }
 
-/** The place of a value in a colour table of 256: -limit to limit where signed, else 0 to limit. */
-function shade(value, limit, signed) {
-  const share = Math.min(Math.max(limit > 0 ? value / limit : 0, signed ? -1 : 0), 1);
-  return Math.round(255 * (signed ? (share + 1) / 2 : share));
+/** Values as places in a table of 256 colours, which stand for -limit to limit where signed, else for 0 to limit. */
+function shades(values, limit, signed) {
+  return Uint8Array.from(values, (value) => {
+    const share = Math.min(Math.max(limit > 0 ? value / limit : 0, signed ? -1 : 0), 1);
+    return Math.round(255 * (signed ? (share + 1) / 2 : share));
+  });
 }
 
-/** Show h x w pixels; colour(i) gives red, green and blue of pixel i. */
-function paint(canvas, h, w, colour) {
+/** Places in a table as red, green, blue, one after the other. */
+function colours(places, table) {
+  const rgb = new Uint8Array(3 * places.length);
+  for (let i = 0; i < rgb.length; i++) rgb[i] = table[3 * places[(i / 3) | 0] + (i % 3)];
+  return rgb;
+}
+
+/** One picture over another, with the same strength everywhere. */
+function mix(under, over, opacity) {
+  return over.map((value, i) => Math.round(under[i] * (1 - opacity) + value * opacity));
+}
+
+/** Show h x w pixels, given as red, green, blue. */
+function paint(canvas, h, w, rgb) {
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
   const image = new ImageData(w, h);
-  for (let i = 0; i < h * w; i++) {
-    const [red, green, blue] = colour(i);
-    image.data[4 * i] = red;
-    image.data[4 * i + 1] = green;
-    image.data[4 * i + 2] = blue;
-    image.data[4 * i + 3] = 255;
-  }
+  for (let i = 0, at = 0; i < image.data.length; i++) image.data[i] = i % 4 === 3 ? 255 : rgb[at++];
   canvas.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
 }

@@ -6,11 +6,11 @@ function render({ model, el }) {
   const tables = array(model.get("tables"), Uint8Array);
   const [signedTable, otherTable] = [tables.subarray(0, 768), tables.subarray(768)];
   const choice = { ...fixed.start };
-  let shown, maps, pixels; // the state that is on the screen
+  let shown, maps, pixels, picture; // the state that is on the screen
   let waiting = null, answered = true, draws = 0, typed = ""; // the last choice that was not sent, whether the last sent is answered
 
   const named = (label, control, ...more) => make("label", { class: "field" }, make("span", {}, label), control, ...more);
-  const picture = (label) => {
+  const framed = (label) => {
     const canvas = make("canvas", { role: "img" });
     return { canvas, figure: make("figure", {}, make("figcaption", {}, label), canvas) };
   };
@@ -32,7 +32,7 @@ function render({ model, el }) {
       type: "range", min: 0, max: 100, step: 5, oninput: () => choose({ opacity: ui.opacity.value / 100 }),
     }),
     opacityText: make("span", { class: "number" }),
-    input: picture(words.picture), overlay: picture(words.overlay), map: picture(words.map),
+    input: framed(words.picture), overlay: framed(words.overlay), map: framed(words.map),
     bar: make("canvas", { class: "bar", "aria-hidden": "true" }),
     ticks: make("div", { class: "ticks" }), unit: make("span", { class: "unit" }),
     sentence: make("p", { class: "sentence", "aria-live": "polite" }),
@@ -121,7 +121,8 @@ function render({ model, el }) {
     const first = !shown;
     shown = state;
     maps = array(model.get("maps"), live ? Float32Array : Int8Array);
-    pixels = array(model.get("pixels"), Uint8Array);
+    pixels = array(model.get("pixels"), Uint8Array); // the picture, then the channels' activations
+    picture = pixels.subarray(0, 3 * shown.size[0] * shown.size[1]);
     root.setAttribute("aria-busy", "false");
     ui.status.textContent = shown.status;
     if (!shown.methods[choice.method].ready) choice.method = fixed.start.method;
@@ -136,7 +137,7 @@ function render({ model, el }) {
     if (live) thumbnails();
     const [height, width] = shown.size;
     for (const { canvas } of [ui.input, ui.overlay]) canvas.classList.toggle("coarse", width < 128);
-    paint(ui.input.canvas, height, width, (i) => pixels.subarray(3 * i, 3 * i + 3));
+    paint(ui.input.canvas, height, width, picture);
     ui.input.canvas.setAttribute("aria-label", shown.picture);
     if (first) [ui.relu.checked, ui.opacity.value] = [choice.relu, 100 * choice.opacity];
     draw();
@@ -158,7 +159,7 @@ function render({ model, el }) {
     const focused = [...ui.thumbnails.children].indexOf(document.activeElement);
     ui.thumbnails.replaceChildren(...shown.pictures.map((name, n) => {
       const canvas = make("canvas", { "aria-hidden": "true" });
-      paint(canvas, side, side, (i) => data.subarray(n * size + 3 * i, n * size + 3 * i + 3));
+      paint(canvas, side, side, data.subarray(n * size, (n + 1) * size));
       return make("button", {
         type: "button", title: name, "aria-label": name, "aria-pressed": String(n === shown.chosen),
         onclick: () => ask({ picture: n }),
@@ -181,7 +182,7 @@ function render({ model, el }) {
     ui.map.canvas.setAttribute("aria-label", `${words.map}: ${sentence}`);
     ui.channels.replaceChildren(...layer.channels.map(channel), ...(layer.channels.length ? [] : [words.no_channels]));
     ui.map.figure.classList.toggle("refused", "refused" in entry);
-    if (entry.refused) drawOverlay();
+    if (entry.refused) paint(ui.overlay.canvas, ...shown.size, picture);
     else drawMap(entry, entry.views[+choice.relu]);
     root.dataset.draws = ++draws;
   }
@@ -192,32 +193,19 @@ function render({ model, el }) {
     const sent = maps.subarray(at, at + h * w);
     const raw = live ? sent : Float32Array.from(sent, (root) => (views[0].limit * root * Math.abs(root)) / 127 ** 2);
     const values = choice.relu ? raw.map((value) => Math.max(value, 0)) : raw;
-    const place = (value) => 3 * shade(value, limit, signed);
-    const rgb = (i) => table.subarray(i, i + 3);
-    paint(ui.map.canvas, h, w, (i) => rgb(place(values[i])));
-    paint(ui.bar, 1, 256, (i) => rgb(3 * i));
+    const coloured = (numbers) => colours(shades(numbers, limit, signed), table);
+    paint(ui.map.canvas, h, w, coloured(values));
+    paint(ui.bar, 1, 256, table);
     ui.ticks.replaceChildren(...[low, ...(signed ? ["0"] : []), high].map((text) => make("span", {}, text)));
     ui.unit.textContent = unit;
-    const large = upsample(values, h, w, ...shown.size);
-    drawOverlay((i) => rgb(place(large[i])));
-  }
-
-  /** The picture, with the colours of a map over it where there is one. */
-  function drawOverlay(colour) {
-    const mixed = [0, 0, 0];
-    paint(ui.overlay.canvas, ...shown.size, (i) => {
-      const [own, over] = [pixels.subarray(3 * i, 3 * i + 3), colour?.(i)];
-      if (!over) return own;
-      for (let c = 0; c < 3; c++) mixed[c] = Math.round(own[c] + (over[c] - own[c]) * choice.opacity);
-      return mixed;
-    });
+    const large = coloured(upsample(values, h, w, ...shown.size));
+    paint(ui.overlay.canvas, ...shown.size, mix(picture, large, choice.opacity));
   }
 
   function channel({ name, alpha, text, at, size, signed }) {
     const canvas = make("canvas", { role: "img", "aria-label": text, class: "coarse" });
-    const table = signed ? signedTable : otherTable;
-    const activations = pixels.subarray(3 * shown.size[0] * shown.size[1] + at); // they follow the picture
-    paint(canvas, ...size, (i) => table.subarray(3 * activations[i], 3 * activations[i] + 3));
+    const start = picture.length + at;
+    paint(canvas, ...size, colours(pixels.subarray(start, start + size[0] * size[1]), signed ? signedTable : otherTable));
     return make("li", {}, canvas, make("span", {}, name), make("span", { class: "number" }, alpha));
   }
 

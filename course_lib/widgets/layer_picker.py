@@ -71,7 +71,8 @@ class LayerPicker(PageWidget):
         self.pictures, self.preprocessing = pictures, preprocessing
         self.page_layers = [find_layer(layers, name) for name in page_layers]
         self.parts: list[bytes] = []
-        self.states = 0
+        self.states = self.chosen = self.at = 0
+        self.recorded: Recorded | None = None
         self.start, self.method = find_layer(layers, layer), find_method(method)
         self.tables = b"".join(colour_table(signed).tobytes() for signed in (True, False))
         start = {"layer": layers.index(self.start), "method": method, "relu": False, "opacity": 0.5}
@@ -83,17 +84,23 @@ class LayerPicker(PageWidget):
 
     def show(self, picture: int, target: int | str | None = None, method: str = "Grad-CAM", status: str = "") -> None:
         """Compute and show a picture and a class: one forward and one backward pass, or the latter alone."""
-        new = not self.states or picture != self.chosen
-        recorded = Recorded(self.model, self.pictures[picture].tensor, self.layers) if new else self.recorded
+        recorded = self._record(picture)
         recorded.explain(self._class(target, recorded.logits), method)
         header, maps, activations = state(recorded, self.layers, self.labels)
-        self.recorded, self.chosen, self.states = recorded, picture, self.states + 1
+        self.target, self.chosen, self.states = recorded.target, picture, self.states + 1
         picture = self._pixels()
         with self.hold_sync():
             self.maps, self.pixels = maps.numpy().tobytes(), picture.tobytes() + activations
             self.thumbs = b"".join(given.thumbnail for given in self.pictures)
             names = [given.name for given in self.pictures]
             self.shown = {**header, **self._about(picture), "pictures": names, "state": self.states, "status": status}
+
+    def _record(self, picture: int) -> Recorded:
+        """The recording of a picture. The one before goes first: its memory serves the next, which saves a fifth."""
+        if self.recorded is None or self.at != picture:
+            self.recorded, self.at = None, picture
+            self.recorded = Recorded(self.model, self.pictures[picture].tensor, self.layers)
+        return self.recorded
 
     def _class(self, wanted: int | str | None, logits: Tensor) -> int:
         if not isinstance(wanted, str):
@@ -121,9 +128,10 @@ class LayerPicker(PageWidget):
             elif "picture" in content:
                 self.show(content["picture"], None, content["method"])
             else:
-                self.show(self.chosen, content.get("target", self.recorded.target), content["method"])
+                self.show(self.chosen, content.get("target", self.target), content["method"])
         except (Exception, KeyboardInterrupt) as error:
             self.pictures, self.states = before, self.states + 1
+            self.recorded = None if "upload" in content else self.recorded
             status = str(error.args[0]) if error.args else WORDS["interrupted"]
             self.shown = {**self.shown, "state": self.states, "status": status}
 
@@ -134,17 +142,17 @@ class LayerPicker(PageWidget):
         return _resized(pixels, round(pixels.shape[0] * scale), round(pixels.shape[1] * scale))
 
     def _about(self, picture: np.ndarray) -> dict[str, Any]:
-        height, width = self.recorded.picture.shape[-2:]
+        height, width = self.pictures[self.chosen].pixels.shape[:2]
         words = WORDS["picture_alt"].format(name=self.pictures[self.chosen].name, width=width, height=height)
         return {"size": list(picture.shape[:2]), "picture": words, "chosen": self.chosen}
 
     def _page_state(self) -> dict[str, Any]:
         """The state of a page without a kernel: fewer layers, maps as bytes, pixel methods for small pictures only."""
-        small, picture = self.recorded.picture[0, 0].numel() <= SMALL, self._pixels(PAGE_SIDE)
-        for name in METHODS if small else ():
-            self.recorded.explain(self.recorded.target, name)
-        layers = self._page_layers()
-        header, maps, activations = state(self.recorded, layers, self.labels, pixels=small)
+        recorded, picture, layers = self._record(self.chosen), self._pixels(PAGE_SIDE), self._page_layers()
+        small = recorded.picture[0, 0].numel() <= SMALL
+        for name in METHODS if small else ("",):
+            recorded.explain(self.target, name)
+        header, maps, activations = state(recorded, layers, self.labels, pixels=small)
         start = {**self.fixed["start"], "layer": layers.index(self.start) if self.start in layers else len(layers) - 1}
         return {
             "fixed": {**self.fixed, "labels": [], "live": False, "start": start},
@@ -180,7 +188,8 @@ class LayerPicker(PageWidget):
         picture, layers = self._pixels(PAGE_SIDE), self._page_layers()
         layers = [layers[i] for i in sorted({round(i * (len(layers) - 1) / 3) for i in range(4)})]
         places: list[Layer | None] = [*layers] if self.method.kind in ("layer", "head") else [None]
-        raws = {place: self.recorded.maps.get(key(place, self.method)) for place in places}
+        maps = self._record(self.chosen).maps
+        raws = {place: maps.get(key(place, self.method)) for place in places}
         drawn = {place: raw.cpu().numpy() for place, raw in raws.items() if isinstance(raw, Tensor)}
         tiles = [picture, *(overlay_rgb(picture, raw, signed=self.method.signed) for raw in drawn.values())]
         names = ", ".join(place.name if place else WORDS["picture"] for place in drawn)
@@ -234,16 +243,16 @@ def pick_layers(
         for name, picture in given.items()
     ]
     first = read[0].tensor
+    with torch.no_grad():
+        logits = model(first)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        raise ValueError("The layer picker needs a model that gives logits, a tensor (pictures, classes).")
     listed = list_layers(model, first)
     chosen = [find_layer(listed, name) for name in layers] if layers else default_layers(model, first)
     if not chosen:
         raise ValueError("No layer of this model has a grid of places that the logits depend on: nothing to pick.")
     for one in chosen:
         one.to_grid(torch.zeros(1, *one.shape))  # raises its sentence for a layer without a grid
-    with torch.no_grad():
-        logits = model(first)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ValueError("The layer picker needs a model that gives logits, a tensor (pictures, classes).")
     count = logits.shape[1]
     names = list(classes) if classes is not None else [f"class {c}" for c in range(count)]
     if len(names) != count:

@@ -61,6 +61,8 @@ WORDS = {
 """Every word that the picker shows, with the names of what Python fills in."""
 
 CHANNELS, SIDE, TOP = 6, 32, 5  # channels shown, their largest side in cells, classes listed first
+QUARTERS = np.zeros((5, 4, 4), np.float32)  # of a picture in 4 x 4 blocks: the four, and the centre of the same size
+QUARTERS[0, :2, :2] = QUARTERS[1, :2, 2:] = QUARTERS[2, 2:, :2] = QUARTERS[3, 2:, 2:] = QUARTERS[4, 1:3, 1:3] = 1
 GATHERED = 0.4  # a quarter with this share of the evidence is named; spread evenly, each has 0.25
 
 
@@ -68,16 +70,14 @@ def default_layers(model: nn.Module, picture: Tensor, most: int = 40, cells: int
     """The layers with a grid, at the finest depth of names that gives at most `most` of them.
 
     Left out: what changes nothing (dropout, identity), a container that only repeats its last part, grids of more than
-    `cells` cells, and what the logits don't depend on.
+    `cells` cells (unless all are), and what the logits don't depend on.
     """
     listed = [
         layer
         for layer in layers(model, picture)
-        if layer.grid
-        and layer.grid[0] * layer.grid[1] <= cells
-        and "Dropout" not in layer.kind
-        and layer.kind not in ("Identity", "StochasticDepth")
+        if layer.grid and "Dropout" not in layer.kind and layer.kind not in ("Identity", "StochasticDepth")
     ]
+    listed = [layer for layer in listed if math.prod(layer.grid or ()) <= cells] or listed
     depth = max((layer.name.count(".") for layer in listed), default=0)
     while True:
         level = [layer for layer in listed if layer.name.count(".") <= depth]
@@ -148,7 +148,8 @@ class Recorded:
     def channels(self, layer: Layer) -> tuple[list[int], list[float], Tensor]:
         """The channels with the largest |α|, of those that have one: their numbers, α, and activations (n, h, w)."""
         alpha = neuron_importance(layer.to_grid(self.gradients[layer.name])[0])
-        top = [k for k in alpha.abs().topk(min(CHANNELS, len(alpha))).indices.tolist() if alpha[k] != 0]
+        largest = alpha.abs().topk(min(CHANNELS, len(alpha)))
+        top = largest.indices[: int(largest.values.count_nonzero())].tolist()
         return top, alpha[top].tolist(), layer.to_grid(self.tape.activations[layer.name])[0, top]
 
 
@@ -243,8 +244,11 @@ def views(
     totals, sums = positive.sum((1, 2)), size.sum((1, 2))
     rows, columns = _strips(raws.shape[1]), _strips(raws.shape[2])
     blocks = rows @ (positive / np.where(highs > 0, highs, 1)[:, None, None]) @ columns.T
+    quarters = np.einsum("qij,nij->nq", QUARTERS, blocks) / np.where(highs > 0, blocks.sum((1, 2)), 1)[:, None]
     entries = []
-    for method, limit, high, total, everything, block in zip(methods, limits, highs, totals, sums, blocks, strict=True):
+    for method, limit, high, total, everything, quarter in zip(
+        methods, limits, highs, totals, sums, quarters, strict=True
+    ):
         names = {"where": where, "target": target, "method": method.name}
         if limit == 0:
             words = WORDS["said"].format(where=where, said=said()) if said() else WORDS["zero"].format(**names)
@@ -252,10 +256,10 @@ def views(
         elif total == 0:
             plain, rectified = WORDS["only_against"].format(**names), WORDS["no_evidence"].format(**names)
         else:
-            share, quarter = _fullest(block)
+            share, place = float(quarter.max()), WORDS["places"].split(", ")[quarter.argmax()]
             what = WORDS["for" if method.signed else "marked"].format(**names)
             form = WORDS["gathered" if share >= GATHERED else "scattered"]
-            plain = rectified = form.format(**names, what=what, share=round(100 * share), place=quarter)
+            plain = rectified = form.format(**names, what=what, share=round(100 * share), place=place)
             if method.signed:
                 plain += WORDS["against"].format(share=round(100 * (1 - total / everything)))
         shown = [_view(float(limit), method.signed, plain), _view(float(high), False, rectified)]
@@ -266,13 +270,6 @@ def views(
 def _view(limit: float, signed: bool, sentence: str) -> dict[str, Any]:
     low = f"\N{MINUS SIGN}{limit:.3g}" if signed and limit else "0"
     return {"limit": limit, "signed": signed, "low": low, "high": f"{limit:.3g}", "sentence": sentence}
-
-
-def _fullest(blocks: np.ndarray) -> tuple[float, str]:
-    """Of a map's sums in 4 x 4 blocks: the quarter, or the centre of the same size, that holds most; share and name."""
-    parts = (blocks[:2, :2], blocks[:2, 2:], blocks[2:, :2], blocks[2:, 2:], blocks[1:3, 1:3])
-    shares = [float(part.sum() / blocks.sum()) for part in parts]
-    return max(shares), WORDS["places"].split(", ")[shares.index(max(shares))]
 
 
 def signed_text(value: float, digits: int = 3) -> str:

@@ -275,3 +275,58 @@ def test_everything_has_a_name(picker: Picker) -> None:
     label = picker.root.locator("figure canvas").nth(1).get_attribute("aria-label") or ""
     assert picker.sentence.inner_text() in label
     assert picker.layer.get_attribute("aria-valuetext") == picker.root.locator(".layer-text").inner_text()
+
+
+LARGE = [
+    NOTEBOOK[0].replace("torch.rand(3, 32, 32)", "torch.rand(3, 224, 224)").replace("MaxPool2d(2)", "MaxPool2d(16)"),
+    NOTEBOOK[1].replace("Preprocessing(size=32)", "Preprocessing(size=224)"),
+]
+MEASURE = """async () => {
+    // a frame is on the screen when the next one begins
+    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const root = document.querySelector(".picker");
+    const layer = root.querySelector("[aria-valuetext]");
+    const [picture, overlay, map] = [...root.querySelectorAll("figure > canvas:not(.bar)")];
+    const bare = [picture, overlay, map].map((canvas) => {
+        const copy = document.createElement("canvas");
+        [copy.width, copy.height] = [canvas.width, canvas.height];
+        root.append(copy);
+        return copy;
+    });
+    const images = [picture, overlay, map].map((canvas) =>
+        canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
+    const times = { choice: [], draw: [], bare: [] };
+    for (let turn = 0; turn < 41; turn++) {
+        await frame();
+        let start = performance.now();
+        layer.value = turn % 2 ? layer.max : layer.max - 1;
+        layer.dispatchEvent(new Event("input"));
+        times.draw.push(performance.now() - start);
+        await frame();
+        times.choice.push(performance.now() - start);
+        await frame();
+        start = performance.now();
+        bare.forEach((canvas, i) => {
+            const image = new ImageData(canvas.width, canvas.height);
+            for (let j = 0; j < image.data.length; j++) image.data[j] = images[i].data[j] ^ (turn % 2);
+            canvas.getContext("2d").putImageData(image, 0, 0);
+        });
+        await frame();
+        times.bare.push(performance.now() - start);
+    }
+    bare.forEach((canvas) => canvas.remove());
+    const median = (values) => values.slice(1).sort((a, b) => a - b)[20];
+    return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+}"""
+"""Milliseconds from a choice to the frame that shows it, of that the script's own, and of a bare draw of the same size."""
+
+
+def test_a_choice_is_shown_as_fast_as_a_canvas_can(open_notebook: Open) -> None:
+    notebook = open_notebook(LARGE)
+    notebook.run_all()
+    notebook.cell("pick_layers(model")
+    Picker(notebook.page).wait_idle()
+    taken = notebook.page.evaluate(MEASURE)
+    print({name: f"{value:.1f} ms" for name, value in taken.items()})
+    assert taken["choice"] <= 2 * taken["bare"]
+    notebook.page.close()
