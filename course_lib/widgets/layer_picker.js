@@ -180,7 +180,7 @@ function render({ model, el }) {
     ui.sentence.textContent = sentence;
     ui.overlay.canvas.setAttribute("aria-label", `${words.overlay}: ${sentence}`);
     ui.map.canvas.setAttribute("aria-label", `${words.map}: ${sentence}`);
-    ui.channels.replaceChildren(...layer.channels.map(channel), ...(layer.channels.length ? [] : [words.no_channels]));
+    ui.channels.replaceChildren(...layer.channels.map(drawChannel), ...(layer.channels.length ? [] : [words.no_channels]));
     ui.map.figure.classList.toggle("refused", "refused" in entry);
     if (entry.refused) paint(ui.overlay.canvas, ...shown.size, picture);
     else drawMap(entry, entry.views[+choice.relu]);
@@ -202,11 +202,11 @@ function render({ model, el }) {
     paint(ui.overlay.canvas, ...shown.size, mix(picture, large, choice.opacity));
   }
 
-  function channel({ name, alpha, text, at, size, signed }) {
-    const canvas = make("canvas", { role: "img", "aria-label": text, class: "coarse" });
+  function drawChannel({ channel, alpha, channel_alt, at, size, signed }) {
+    const canvas = make("canvas", { role: "img", "aria-label": channel_alt, class: "coarse" });
     const start = picture.length + at;
     paint(canvas, ...size, colours(pixels.subarray(start, start + size[0] * size[1]), signed ? signedTable : otherTable));
-    return make("li", {}, canvas, make("span", {}, name), make("span", { class: "number" }, alpha));
+    return make("li", {}, canvas, make("span", {}, channel), make("span", { class: "number" }, alpha));
   }
 
   el.append(root);

@@ -22,7 +22,17 @@ from course_lib.networks import Network
 from course_lib.preprocessing import Preprocessing, check_pictures
 from course_lib.recording import check_target
 from course_lib.widgets.page import PageWidget, png, source
-from course_lib.widgets.picker_state import CHANNELS, SIDE, WORDS, Recorded, as_bytes, default_layers, key, state
+from course_lib.widgets.picker_state import (
+    CHANNELS,
+    PLACED,
+    SIDE,
+    WORDS,
+    Recorded,
+    as_bytes,
+    default_layers,
+    key,
+    state,
+)
 
 THUMB, PART = 44, 3_000_000  # a thumbnail's side; bytes of an upload in one message (servers refuse large ones)
 PAGE_SIDE, PAGE_BYTES = 96, 50_000  # in a page without a kernel: the picture's longest side, bytes for its layers
@@ -76,9 +86,8 @@ class LayerPicker(PageWidget):
         self.start, self.method = find_layer(layers, layer), find_method(method)
         self.tables = b"".join(colour_table(signed).tobytes() for signed in (True, False))
         start = {"layer": layers.index(self.start), "method": method, "relu": False, "opacity": 0.5}
-        self.fixed = {
-            "words": WORDS, "labels": labels, "live": True, "part": PART, "thumb": THUMB, "start": start,
-        }  # fmt: skip
+        sizes = {"part": PART, "thumb": THUMB}
+        self.fixed = {"words": WORDS, "labels": labels, "live": True, "start": start, **sizes}
         self.show(0, target, method)
         self.on_msg(self._receive)
 
@@ -88,12 +97,11 @@ class LayerPicker(PageWidget):
         recorded.explain(self._class(target, recorded.logits), method)
         header, maps, activations = state(recorded, self.layers, self.labels)
         self.target, self.chosen, self.states = recorded.target, picture, self.states + 1
-        picture = self._pixels()
+        pixels, names = self._pixels(), [given.name for given in self.pictures]
         with self.hold_sync():
-            self.maps, self.pixels = maps.numpy().tobytes(), picture.tobytes() + activations
+            self.maps, self.pixels = maps.numpy().tobytes(), pixels.tobytes() + activations
             self.thumbs = b"".join(given.thumbnail for given in self.pictures)
-            names = [given.name for given in self.pictures]
-            self.shown = {**header, **self._about(picture), "pictures": names, "state": self.states, "status": status}
+            self.shown = {**header, **self._about(pixels), "pictures": names, "state": self.states, "status": status}
 
     def _record(self, picture: int) -> Recorded:
         """The recording of a picture. The one before goes first: its memory serves the next, which saves a fifth."""
@@ -108,11 +116,12 @@ class LayerPicker(PageWidget):
         if wanted in self.labels:
             return self.labels.index(wanted)
         part = wanted.strip().casefold()
-        found = [c for c in logits.argsort(descending=True).tolist() if part in self.labels[c].casefold()]
-        if not found:
-            near = difflib.get_close_matches(wanted, self.labels, 3, 0.3) or self.labels[:3]
-            raise LookupError(WORDS["no_class"].format(text=wanted, near=", ".join(near)))
-        return found[0]
+        ranks: list[int] = logits.argsort(descending=True).tolist()
+        for number in ranks:
+            if part in self.labels[number].casefold():
+                return number
+        near = difflib.get_close_matches(wanted, self.labels, 3, 0.3) or self.labels[:3]
+        raise LookupError(WORDS["no_class"].format(text=wanted, near=", ".join(near)))
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Answer a message of the browser; what goes wrong becomes a sentence, and nothing else changes."""
@@ -141,10 +150,10 @@ class LayerPicker(PageWidget):
         scale = min(1.0, (most or max(pixels.shape)) / max(pixels.shape))
         return _resized(pixels, round(pixels.shape[0] * scale), round(pixels.shape[1] * scale))
 
-    def _about(self, picture: np.ndarray) -> dict[str, Any]:
+    def _about(self, pixels: np.ndarray) -> dict[str, Any]:
         height, width = self.pictures[self.chosen].pixels.shape[:2]
         words = WORDS["picture_alt"].format(name=self.pictures[self.chosen].name, width=width, height=height)
-        return {"size": list(picture.shape[:2]), "picture": words, "chosen": self.chosen}
+        return {"size": list(pixels.shape[:2]), "picture": words, "chosen": self.chosen}
 
     def _page_state(self) -> dict[str, Any]:
         """The state of a page without a kernel: fewer layers, maps as bytes, pixel methods for small pictures only."""
@@ -180,14 +189,14 @@ class LayerPicker(PageWidget):
         return [self.start]
 
     def _page_bytes(self, layer: Layer) -> int:
-        methods = sum(method.kind in ("layer", "head") for method in METHODS.values())
+        methods = sum(method.kind in PLACED for method in METHODS.values())
         return (methods + CHANNELS) * (math.prod(layer.grid or ()) + 250)
 
     def _page_picture(self) -> tuple[str, str]:
         """The picture, then the overlay at layers from early to late, side by side."""
         picture, layers = self._pixels(PAGE_SIDE), self._page_layers()
         layers = [layers[i] for i in sorted({round(i * (len(layers) - 1) / 3) for i in range(4)})]
-        places: list[Layer | None] = [*layers] if self.method.kind in ("layer", "head") else [None]
+        places: list[Layer | None] = [*layers] if self.method.kind in PLACED else [None]
         maps = self._record(self.chosen).maps
         raws = {place: maps.get(key(place, self.method)) for place in places}
         drawn = {place: raw.cpu().numpy() for place, raw in raws.items() if isinstance(raw, Tensor)}
@@ -195,7 +204,8 @@ class LayerPicker(PageWidget):
         names = ", ".join(place.name if place else WORDS["picture"] for place in drawn)
         entry = self.shown["maps"].get(key(places[-1], self.method), {"refused": ""})
         sentence = entry["refused"] if "refused" in entry else entry["views"][0]["sentence"]
-        return png(np.concatenate(tiles, 1)), WORDS["page"].format(method=self.method.name, layers=names, sentence=sentence)
+        words = WORDS["page"].format(method=self.method.name, layers=names, sentence=sentence)
+        return png(np.concatenate(tiles, 1)), words
 
 
 def pick_layers(
@@ -232,7 +242,8 @@ def pick_layers(
     '1 (ReLU): 6 x 6 cells of 1.33 pixels, 2 x 6 x 6'
     """
     if isinstance(model, Network):
-        model, classes, preprocessing = model.model, classes or model.classes, preprocessing or model.preprocessing
+        classes, preprocessing = classes or model.classes, preprocessing or model.preprocessing
+        model = model.model
     given = _named(pictures)
     if not given:
         raise ValueError("Give at least one picture to explain.")
@@ -242,7 +253,7 @@ def pick_layers(
         Given.read(name, picture, preprocessing if isinstance(picture, Tensor) else upload)
         for name, picture in given.items()
     ]
-    first = read[0].tensor
+    first = read[0].tensor.to(next(model.parameters(), read[0].tensor))
     with torch.no_grad():
         logits = model(first)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
@@ -272,4 +283,4 @@ def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     if pixels.shape[:2] == (height, width):
         return pixels
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).float()
-    return F.adaptive_avg_pool2d(tensor, [height, width]).round().byte().permute(1, 2, 0).contiguous().numpy()
+    return F.adaptive_avg_pool2d(tensor, (height, width)).round().byte().permute(1, 2, 0).contiguous().numpy()

@@ -60,6 +60,7 @@ WORDS = {
 }
 """Every word that the picker shows, with the names of what Python fills in."""
 
+PLACED, CHANNEL_TEXTS = ("layer", "head"), ("channel", "alpha", "channel_alt")
 CHANNELS, SIDE, TOP = 6, 32, 5  # channels shown, their largest side in cells, classes listed first
 QUARTERS = np.zeros((5, 4, 4), np.float32)  # of a picture in 4 x 4 blocks: the four, and the centre of the same size
 QUARTERS[0, :2, :2] = QUARTERS[1, :2, 2:] = QUARTERS[2, 2:, :2] = QUARTERS[3, 2:, 2:] = QUARTERS[4, 1:3, 1:3] = 1
@@ -108,10 +109,11 @@ class Recorded:
     """One picture's forward pass; `explain` adds a backward pass and the maps of a class."""
 
     def __init__(self, model: nn.Module, picture: Tensor, chosen: Sequence[Layer]) -> None:
-        self.model, self.picture, self.layers = model, picture, list(chosen)
+        self.model, self.layers = model, list(chosen)
+        self.picture = picture.to(next(model.parameters(), picture))  # its device and precision
         with record(model, [INPUT, *(layer.name for layer in chosen)]) as self.tape:
-            model(picture)
-        self.logits: Tensor = self.tape.output.detach()[0]
+            model(self.picture)
+        self.logits: Tensor = self.tape.output.detach()[0].float().cpu()
         if not self.logits.isfinite().all():
             raise ValueError(WORDS["bad_logits"])
         self.target = -1
@@ -126,7 +128,7 @@ class Recorded:
             self.target, self.maps = target, {}
             for layer in [*self.layers, None]:
                 for method in METHODS.values():
-                    if method.kind in (("input",) if layer is None else ("layer", "head")):
+                    if method.kind in (PLACED if layer else ("input",)):
                         self.maps[key(layer, method)] = self._map(layer, method)
         if own and METHODS[own].kind == "model" and own not in self.maps:
             self.maps[own] = self._map(None, METHODS[own])
@@ -162,58 +164,62 @@ def state(
     recorded: Recorded, chosen: Sequence[Layer], labels: Sequence[str], pixels: bool = True
 ) -> tuple[dict[str, Any], Tensor, bytes]:
     """What the browser draws: the description, all maps one after the other, the channels' activations as bytes."""
-    target, logits = recorded.target, recorded.logits
-    numbers: list[Tensor] = []
-    bytes_ = bytearray()
+    numbers, activations = [torch.zeros(0)], bytearray()
     maps: dict[str, Any] = {}
-    described = []
-    at = 0
+    described, at = [], 0
     for layer in [*chosen, *([None] if pixels else [])]:
-        where = place(layer, recorded.picture)
-        said = partial(words_for, recorded.gradients[layer.name if layer else INPUT], layer)
         made = {m: recorded.maps[key(layer, m)] for m in METHODS.values() if key(layer, m) in recorded.maps}
-        maps |= {key(layer, method): {"refused": raw} for method, raw in made.items() if isinstance(raw, str)}
         drawn = {method: raw for method, raw in made.items() if isinstance(raw, Tensor)}
+        maps |= {key(layer, method): {"refused": raw} for method, raw in made.items() if isinstance(raw, str)}
         if drawn:
             stack = torch.stack(list(drawn.values())).float().cpu()
-            entries = views(stack.numpy(), list(drawn), where, labels[target], said)
-            for method, entry in zip(drawn, entries, strict=True):
-                maps[key(layer, method)] = entry | {"at": at, "size": list(stack.shape[1:])}
-                at += stack[0].numel()
+            said = partial(words_for, recorded.gradients[layer.name if layer else INPUT], layer)
+            entries = views(stack.numpy(), list(drawn), place(layer, recorded.picture), labels[recorded.target], said)
+            for method, raw, entry in zip(drawn, stack, entries, strict=True):
+                maps[key(layer, method)] = entry | {"at": at, "size": list(raw.shape)}
+                at += raw.numel()
             numbers.append(stack.flatten())
         if layer:
-            top, alphas, activations = recorded.channels(layer)
-            small, signed, ranges = thumbnails(activations)
-            channels = []
-            for number, alpha, (low, high) in zip(top, alphas, ranges, strict=True):
-                names = {"number": number, "layer": layer.name, "alpha": signed_text(alpha, 2)}
-                channels.append({
-                    "name": WORDS["channel"].format(**names), "alpha": WORDS["alpha"].format(**names), "signed": signed,
-                    "text": WORDS["channel_alt"].format(**names, low=f"{low:.3g}", high=f"{high:.3g}"),
-                    "at": len(bytes_) + len(channels) * small[0].numel(), "size": list(small.shape[1:]),
-                })  # fmt: skip
-            bytes_ += small.numpy().tobytes()
-            text = WORDS["layer_text"].format(layer=layer, shape=" x ".join(map(str, layer.shape)))
-            described.append({"name": layer.name, "text": text, "channels": channels})
+            description, small = describe(layer, recorded, len(activations))
+            described.append(description)
+            activations += small
+    header = {"layers": described, "maps": maps, **_answers(recorded, labels), "methods": {
+        name: {"layered": method.kind in PLACED, "ready": method.kind in PLACED or name in maps}
+        for name, method in METHODS.items()
+    }}  # fmt: skip
+    return header, torch.cat(numbers), bytes(activations)
+
+
+def describe(layer: Layer, recorded: Recorded, at: int) -> tuple[dict[str, Any], bytes]:
+    """A layer in words, and the channels that weigh most; their activations stand from `at` among all bytes."""
+    top, alphas, activations = recorded.channels(layer)
+    small, signed, ranges = thumbnails(activations)
+    channels: list[dict[str, Any]] = []
+    for number, alpha, (low, high) in zip(top, alphas, ranges, strict=True):
+        names = {"number": number, "layer": layer.name, "alpha": signed_text(alpha, 2)}
+        texts = {name: WORDS[name].format(**names, low=f"{low:.3g}", high=f"{high:.3g}") for name in CHANNEL_TEXTS}
+        channels.append({**texts, "at": at, "size": list(small.shape[1:]), "signed": signed})
+        at += small[0].numel()
+    text = WORDS["layer_text"].format(layer=layer, shape=" x ".join(map(str, layer.shape)))
+    return {"name": layer.name, "text": text, "channels": channels}, small.numpy().tobytes()
+
+
+def _answers(recorded: Recorded, labels: Sequence[str]) -> dict[str, Any]:
+    """The largest logits, with the target's."""
+    logits, target = recorded.logits, recorded.target
     best = logits.topk(min(TOP, len(logits))).indices.tolist()
     listed = best if target in best else [*best, target]
-    largest = float(logits[listed].abs().max()) or 1.0
-    header = {
-        "layers": described, "maps": maps, "target": labels[target], "top": [labels[c] for c in best],
-        "methods": {
-            name: {"layered": method.kind in ("layer", "head"), "ready": method.kind in ("layer", "head") or name in maps}
-            for name, method in METHODS.items()
-        },
-        "logits": [
-            {"name": labels[c], "text": signed_text(float(logits[c])), "share": float(logits[c]) / largest, "target": c == target}
-            for c in listed
-        ],
-    }  # fmt: skip
-    return header, torch.cat([*numbers, torch.zeros(0)]), bytes(bytes_)
+    values = logits[listed].tolist()
+    largest = max(map(abs, values)) or 1.0
+    bars = [
+        {"name": labels[c], "text": signed_text(value), "share": value / largest, "target": c == target}
+        for c, value in zip(listed, values, strict=True)
+    ]
+    return {"target": labels[target], "top": [labels[c] for c in best], "logits": bars}
 
 
 def as_bytes(maps: Tensor, described: dict[str, Any]) -> bytes:
-    """Maps in a byte a cell: the signed square root of the share of the limit, in 127ths (finer where values are small)."""
+    """Maps in a byte a cell: the signed root of the share of the limit, in 127ths (finer where values are small)."""
     made = bytearray()
     for entry in described.values():
         if "at" in entry:

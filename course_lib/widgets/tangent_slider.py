@@ -1,16 +1,17 @@
 """The tangent slider: x moves along a curve, and x f'(x) is held against f(x)."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import sympy
 import traitlets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from course_lib.figures import PALETTE
+from course_lib.preprocessing import read_picture
 from course_lib.widgets.page import PageWidget, png, source
 
 WORDS = {
@@ -39,7 +40,8 @@ class TangentSlider(PageWidget):
 
     def _page_picture(self) -> tuple[str, str]:
         curves = self.state["curves"]
-        figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 2.8), squeeze=False, layout="constrained")
+        figure = Figure(figsize=(3.2 * len(curves), 2.8), layout="constrained")
+        axes = figure.subplots(1, len(curves), squeeze=False)
         for ax, curve in zip(axes.flat, curves, strict=True):
             row = curve["rows"][self.state["start"]]
             ax.plot(*zip(*((each["x"], each["y"]) for each in curve["rows"]), strict=True), color=PALETTE["black"])
@@ -47,11 +49,10 @@ class TangentSlider(PageWidget):
             ax.vlines(row["x"], 0, row["y"], color=PALETTE["blue"], lw=4)
             ax.vlines(0, row["foot"], row["y"], color=PALETTE["orange"], lw=4, clip_on=False)
             ax.set(xlim=curve["x"], ylim=curve["y"], xlabel=WORDS["slider"], title=curve["name"])
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        plt.close(figure)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=100)
         words = (f"{curve['name']}: {curve['rows'][self.state['start']]['sentence']}" for curve in curves)
-        return png(np.asarray(canvas.buffer_rgba())[..., :3].copy()), " ".join(words)
+        return png(read_picture(file.getvalue())), " ".join(words)
 
 
 def tangent_slider(
@@ -102,7 +103,8 @@ def _curve(name: str, function: sympy.Expr, xs: np.ndarray) -> dict[str, Any]:
     ends = [0.0, *(row[key] for row in rows for key in ("y", "foot"))]
     margin = 0.05 * (max(ends) - min(ends))
     limits = {"x": [min(0.0, xs[0]), max(0.0, xs[-1])], "y": [min(ends) - margin, max(ends) + margin]}
-    ticks = [[[t, f"{t:.4g}"] for t in MaxNLocator(5).tick_values(*at).tolist() if at[0] <= t <= at[1]] for at in limits.values()]
+    ticks = [[[float(t), f"{t:.4g}"] for t in MaxNLocator(5).tick_values(*at)] for at in limits.values()]
+    ticks = [[t for t in some if at[0] <= t[0] <= at[1]] for some, at in zip(ticks, limits.values(), strict=True)]
     return {"name": name, "title": WORDS["title"].format(formula=name), "rows": rows, "ticks": ticks, **limits}
 
 

@@ -153,9 +153,9 @@ def test_draws_what_python_draws(live: OpenNotebook, picker: Picker, twin: Any) 
 
 
 def test_map_shows_its_cells_and_opacity_mixes(picker: Picker, twin: Any) -> None:
-    target = picker.target.input_value()
+    target, layer = picker.target.input_value(), int(picker.layer.input_value())
     picker.opacity.fill("100")
-    assert difference(picker.canvas(1), expected(twin, 0, target, int(picker.layer.input_value()), "Grad-CAM", False, 1)) <= 2
+    assert difference(picker.canvas(1), expected(twin, 0, target, layer, "Grad-CAM", False, 1)) <= 2
     assert picker.canvas(2).shape[:2] == twin.layers[-1].grid
     picker.opacity.fill("0")
     assert difference(picker.canvas(1), twin.pictures[0].pixels) == 0
@@ -250,7 +250,8 @@ def test_by_keyboard_alone(live: OpenNotebook, picker: Picker) -> None:
     picker.root.locator(".thumbnails button").first.focus()
     reached = []
     for _ in range(20):
-        reached.append(live.page.evaluate("document.activeElement.getAttribute('type') ?? document.activeElement.tagName"))
+        focused = "document.activeElement.getAttribute('type') ?? document.activeElement.tagName"
+        reached.append(live.page.evaluate(focused))
         if live.page.evaluate("document.activeElement === document.querySelector('.picker [aria-valuetext]')"):
             break
         live.page.keyboard.press("Tab")
@@ -318,7 +319,7 @@ MEASURE = """async () => {
     const median = (values) => values.slice(1).sort((a, b) => a - b)[20];
     return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
 }"""
-"""Milliseconds from a choice to the frame that shows it, of that the script's own, and of a bare draw of the same size."""
+"""Milliseconds from a choice to the frame that shows it, of that the script's own, and for a bare draw of that size."""
 
 
 def test_a_choice_is_shown_as_fast_as_a_canvas_can(open_notebook: Open) -> None:
