@@ -64,19 +64,18 @@ PLACED, CHANNEL_TEXTS = ("layer", "head"), ("channel", "alpha", "channel_alt")
 CHANNELS, SIDE, TOP = 6, 32, 5  # channels shown, their largest side in cells, classes listed first
 QUARTERS = np.zeros((5, 4, 4), np.float32)  # of a picture in 4 x 4 blocks: the four, and the centre of the same size
 QUARTERS[0, :2, :2] = QUARTERS[1, :2, 2:] = QUARTERS[2, 2:, :2] = QUARTERS[3, 2:, 2:] = QUARTERS[4, 1:3, 1:3] = 1
+REPEATING = ("Pool", "Dropout", "StochasticDepth", "Identity")
 GATHERED = 0.4  # a quarter with this share of the evidence is named; spread evenly, each has 0.25
 
 
 def default_layers(model: nn.Module, picture: Tensor, most: int = 40, cells: int = 64 * 64) -> list[Layer]:
     """The layers with a grid, at the finest depth of names that gives at most `most` of them.
 
-    Left out: what changes nothing (dropout, identity), a container that only repeats its last part, grids of more than
-    `cells` cells (unless all are), and what the logits don't depend on.
+    Left out: what only repeats the layer before it (dropout, pooling more coarsely, a container that ends with it),
+    grids of more than `cells` cells (unless all are), and what the logits don't depend on.
     """
     listed = [
-        layer
-        for layer in layers(model, picture)
-        if layer.grid and "Dropout" not in layer.kind and layer.kind not in ("Identity", "StochasticDepth")
+        layer for layer in layers(model, picture) if layer.grid and not any(kind in layer.kind for kind in REPEATING)
     ]
     listed = [layer for layer in listed if math.prod(layer.grid or ()) <= cells] or listed
     depth = max((layer.name.count(".") for layer in listed), default=0)
