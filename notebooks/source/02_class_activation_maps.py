@@ -34,17 +34,22 @@ scene = pairs(1, seed=20_002)
 picture = scene.pictures
 logits = model(picture).detach()[0]
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), gridspec_kw={"width_ratios": [1, 1.3]})
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(8, 3.2), width_ratios=[1, 1.4], layout="constrained"
+)
 left.imshow(picture[0].permute(1, 2, 0))
 left.axis("off")
 right.barh(classes, logits, color=figures.PALETTE["blue"])
 right.set_xlabel("logit")
 figures.show(figure, alt="A scene with two shapes among clutter, and bars with the network's six logits for it.")
+in_the_picture = sorted(classes[shape] for shape in scene.shapes[0, :2])
+claim("two-shapes-lead", sorted(classes[c] for c in logits.topk(2).indices), in_the_picture)
 
 # %% [markdown] id="opening-read"
-# The picture holds two shapes whose names the network knows, some others that it was taught to ignore, and clutter. The
-# bars are the **logits** {{S_c}}: the scores before the softmax, one for each class. Two stand above the rest, one for
-# each shape. **Before you go on, predict:** is there a calculation that says which part of the highest bar came from which
+# The picture holds two shapes whose names the network knows, and clutter that it was taught to ignore. The
+# bars are the **logits** {{S_c}}: the scores before the softmax, one for each class. The two highest belong to the two
+# shapes. (The line that begins with "claim" says that this sentence was checked while the cell ran. You will
+# meet one beside each number of the course.) **Before you go on, predict:** is there a calculation that says which part of the highest bar came from which
 # part of the picture, without any approximation?
 
 # %% [markdown] id="anatomy"
@@ -120,8 +125,8 @@ claim("cam-is-occlusion", drop, M[i, j] / M.numel(), rtol=1e-5)
 #
 # ## From map to heat map
 #
-# The map has 16 x 16 cells, the picture 64 x 64 pixels. Between the raw map and the usual coloured picture lie three steps, and
-# each changes what can be read off. Look at them one at a time.
+# The map has 16 x 16 cells, the picture 64 x 64 pixels. Between the raw map and the usual coloured picture lie three
+# steps, and each changes what can be read off. Look at them one at a time.
 
 # %% id="steps"
 raw = M.float()[None]
@@ -143,10 +148,11 @@ claim("nearest-times-s-squared", large.sum(), 16 * raw.sum(), rtol=1e-4)
 # %% [markdown] id="steps-read"
 # *Upsampling* by cells keeps each value and repeats it over 4 x 4 pixels, so the sum grows by 16. The smooth version looks finer than
 # what was measured: between two cell centres there is no information. *ReLU* drops the blue places, the evidence
-# **against** the class. *Normalization* puts each map's own minimum at 0 and maximum at 1.
+# **against** the class. There is plenty of it: a logit of about 3 is the mean of values that run from -46 to +46, so what
+# you see is a large sum for, less a large sum against. *Normalization* puts each map's own minimum at 0 and maximum at 1.
 #
-# Warm and cold are therefore relative. After normalization "red" means "the most that this map has", be it a tenth of a
-# logit or ten. Colours of two normalized maps **cannot be compared**, and a cold place may be neutral or speak against the
+# Warm and cold are therefore relative. After normalization the brightest colour means "the most that this map has", be it
+# a tenth of a logit or ten. Colours of two normalized maps **cannot be compared**, and a cold place may be neutral or speak against the
 # class: only the signed, unnormalized map tells.
 #
 # ## One picture, two questions
@@ -217,8 +223,8 @@ print(f"{'box from CAM':18} IoU >= 0.5 in {(overlap >= 0.5).float().mean():.1%} 
 # %% id="boxes"
 order = overlap.argsort(descending=True)
 chosen = [*order[:3].tolist(), *order[-3:].tolist()]
-figure, axes = plt.subplots(1, 6, figsize=(13, 2.6))
-for ax, n in zip(axes, chosen, strict=True):
+figure, axes = plt.subplots(2, 3, figsize=(8, 5.4))
+for ax, n in zip(axes.flat, chosen, strict=True):
     figures.draw_heat_map(ax, relu(trained_maps[n]), picture=test.pictures[n], label=None)
     figures.draw_box(ax, boxes[n], figures.PALETTE["black"], "true")
     figures.draw_box(ax, box_from_map(relu(trained_maps[n]), 0.2), figures.PALETTE["blue"], "from CAM")
@@ -235,7 +241,7 @@ figures.show(figure, alt="Three scenes whose box from the map fits best and thre
 # %% id="not-unique"
 W = model.fc.weight.detach().double()
 generator = torch.Generator().manual_seed(0)
-v = torch.randn(W.shape[1], generator=generator, dtype=torch.float64) * W.std()
+v = torch.randn(W.shape[1], generator=generator, dtype=torch.float64) * 3 * W.std()
 pooled = A.mean((1, 2))
 before, after = ((W + shift) @ pooled + model.fc.bias.detach().double() for shift in (0, v))
 claim("softmax-blind-to-shift", after.softmax(0), before.softmax(0))
@@ -275,25 +281,30 @@ for name in ("scenes_two_fc", "scenes_rnn"):
 # %% [markdown] id="refusals-read"
 # Why not? CAM needs one weight a channel that holds at every place and for every picture. Between the first and the second
 # fully connected layer stands a ReLU, so the "weight" of a channel depends on the picture; the RNN mixes the places and
-# treats the first and the last of them differently. There is no single linear map from {{A}} to {{S_c}} to read weights from. A
-# linear head passes a simple test: double the activations, and the logit less its value at zero doubles too.
+# treats the first and the last of them differently. There is no single linear map from {{A}} to
+# {{S_c}} to read weights from. A linear head passes a simple test: what the left half of the feature maps adds to the logit
+# and what the right half adds make up what both add together.
 
-# %% id="doubling"
-def logit_at(network_model: torch.nn.Module, t: float) -> torch.Tensor:
-    """The target's logit when every activation of the feature maps is multiplied by t."""
-    handle = network_model.features.register_forward_hook(lambda module, args, output: t * output)
+# %% id="halves"
+def logit_with(network_model: torch.nn.Module, mask: torch.Tensor) -> float:
+    """The target's logit when the activations are multiplied by a mask over the 16 x 16 places."""
+    handle = network_model.features.register_forward_hook(lambda module, args, output: mask * output)
     with torch.no_grad():
-        value = network_model(picture)[0, target].double()
+        value = float(network_model(picture)[0, target])
     handle.remove()
     return value
 
 
+nothing, everything = torch.zeros(16, 16), torch.ones(16, 16)
+left_half = everything.clone()
+left_half[:, 8:] = 0
 for name in ("scenes_gap", "scenes_two_fc", "scenes_rnn"):
-    zero, one, two = (logit_at(networks.load(name).model, t) for t in (0, 1, 2))
-    growth = (two - zero) / (one - zero)
-    print(f"{name:14} the logit grows by a factor of {growth:.4f}")
+    head = networks.load(name).model
+    base = logit_with(head, nothing)
+    whole, one, other = (logit_with(head, m) - base for m in (everything, left_half, everything - left_half))
+    print(f"{name:14} left {one:+.3f}, right {other:+.3f}, added up {one + other:+.3f}; together {whole:+.3f}")
     if name == "scenes_gap":
-        claim("linear-head-doubles", growth, 2.0, rtol=1e-4)
+        claim("linear-head-adds-up", one + other, whole, rtol=1e-4)
 
 # %% [markdown] id="end"
 # ## What you have learnt

@@ -38,7 +38,9 @@ picture = pairs(1, seed=20_002).pictures
 logits = network.model(picture).detach()[0]
 target = int(logits.argmax())
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), gridspec_kw={"width_ratios": [1, 1.3]})
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(8, 3.2), width_ratios=[1, 1.4], layout="constrained"
+)
 left.imshow(picture[0].permute(1, 2, 0))
 left.axis("off")
 right.barh(classes, logits, color=figures.PALETTE["blue"])
@@ -115,15 +117,16 @@ claim("grad-cam-sums-to-logit", mine.sum() + b, tape.output[0, target])
 # wrong.** Keep the head linear, but let it read each place with its own weight (flatten, then linear). Two cells are enough:
 
 # %% id="counterexamples"
-flat = {"A = (1, 3), w = (1, 0)": ([1.0, 3.0], [1.0, 0.0]), "A = (2, 1), w = (1, -1)": ([2.0, 1.0], [1.0, -1.0])}
-for name, (a, weights) in flat.items():
+for a, weights in (([1.0, 3.0], [1.0, 0.0]), ([2.0, 1.0], [1.0, -1.0])):
     A2, g2 = (torch.tensor(values, dtype=torch.float64).reshape(1, 1, 2) for values in (a, weights))
-    print(f"{name}: logit {float((A2 * g2).sum()):.0f}, Grad-CAM {grad_cam(A2, g2)[0].tolist()}, ", end="")
-    print(f"HiResCAM {hires_cam(A2, g2)[0].tolist()}")
-    claim(f"hires-exact-{len(name)}-{a[0]:.0f}", hires_cam(A2, g2).sum(), (A2 * g2).sum())
+    by_grad_cam, by_hires_cam = grad_cam(A2, g2)[0], hires_cam(A2, g2)[0]
+    print(f"A = {a}, w = {weights}: logit {float((A2 * g2).sum()):.0f}, ", end="")
+    print(f"Grad-CAM {by_grad_cam.tolist()}, HiResCAM {by_hires_cam.tolist()}")
+    claim("hirescam-adds-up", by_hires_cam.sum(), (A2 * g2).sum())
+claim("grad-cam-sees-nothing", by_grad_cam, torch.zeros(2))
 
 # %% [markdown] id="hirescam"
-# In the first case all of the logit comes from the first cell, yet Grad-CAM is largest on the second, **whose weight is 0**. In the
+# (For a linear head the gradient {{g}} *is* the weight of the cell.) In the first case all of the logit comes from the first cell, yet Grad-CAM is largest on the second, **whose weight is 0**. In the
 # second the map is 0 everywhere although the logit is 1. Averaging the gradient has thrown away where the head used the channel.
 # **HiResCAM** (Draelos and Carin, 2020) leaves the averaging out:
 #
@@ -154,8 +157,10 @@ for name in ("convnext_tiny", "densenet121"):
 # %% [markdown] id="relu"
 # ## What the ReLU hides
 #
-# The raw map has two signs. Red cells raise the logit, blue ones lower it. Grad-CAM's ReLU keeps the first kind: "where is the evidence *for* the
+# The raw map has two signs. Light, warm cells raise the logit, dark blue ones lower it. Grad-CAM's ReLU keeps the first kind: "where is the evidence *for* the
 # class?" The other half is the **counterfactual map**: the places whose removal would make the class *more* likely.
+#
+# {{formula:counterfactual}}
 
 # %% id="counterfactual"
 with record(network.model, "features") as tape:
@@ -197,6 +202,17 @@ for name in ("scenes_gap", "scenes_two_fc", "scenes_rnn"):
     print(row)
 print(f"chance {masks.float().mean():.1%}, centre point {masks[:, 32, 32].float().mean():.1%}")
 
+# %% [markdown] id="pointing-read"
+# Both point far better than chance, and the interval tells how far to trust a difference: on the network with two fully
+# connected layers the two methods can't be told apart, although only one of them keeps the places of the gradient. A
+# theorem says when a map is *exact*, not when it is *useful*. The recurrent network is as accurate as the others and
+# points worse with either method: it may carry what it saw to later cells. These are single trainings, one for each row; a ranking of methods would
+# need more.
+#
+# {{formula:gap-head}}
+#
+# For the network with GAP the two columns are equal, and must be.
+
 # %% [markdown] id="picker-intro"
 # ## Pick a layer
 #
@@ -228,13 +244,16 @@ of_probability = grad_cam(
 )
 print(f"p = {logits.softmax(0)[target]:.4f}: largest value {of_logit.max():.3f} (logit), {of_probability.max():.5f} (probability)")
 
+torch.manual_seed(0)
 block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
 kept: list[Tensor] = []
 handle = block[0].register_forward_hook(lambda module, args, output: kept.append(output))
-with torch.no_grad(), record(block, "0") as tape:
+with torch.no_grad():
     block(x_one)
 handle.remove()
-print(f"smallest value before the ReLU: a naive hook says {kept[0].min():.3f}, record says {tape.activations['0'].min():.3f}")
+with record(block, "0") as tape:
+    block(x_one)
+print(f"smallest value before the ReLU: the hook kept {kept[0].min():.3f}, record says {tape.activations['0'].min():.3f}")
 
 try:
     with record(torchvision.models.resnet18(weights=None), "layer4"):
@@ -265,7 +284,8 @@ for ax, title, m in zip(axes, titles, (crisp, detail, random_net), strict=True):
 figures.show(figure, alt="Guided backpropagation, Guided Grad-CAM, and guided backpropagation of an untrained network.")
 
 # %% [markdown] id="guided-read"
-# The untrained network draws edges as well. Nie, Zhang and Patel (2018) showed that guided backpropagation comes close to *recovering the picture*,
+# The network that knows nothing shows the shapes as well (look at its colour bar: its values are tiny, and a map
+# that is normalized hides that). Nie, Zhang and Patel (2018) showed that guided backpropagation comes close to *recovering the picture*,
 # whatever the class. In Guided Grad-CAM the place comes from Grad-CAM alone; the crispness is the picture's own.
 #
 # ## A photograph
@@ -276,16 +296,26 @@ figures.show(figure, alt="Guided backpropagation, Guided Grad-CAM, and guided ba
 # %% id="photograph" tags=["pretrained"]
 from skimage import data
 
-real = networks.pretrained("squeezenet1_0")
-cat = real.preprocessing(data.chelsea())[None]
-answer = explain(real.model, cat, int(real.model(cat).argmax()), "Grad-CAM", "features.12")
-shown = real.preprocessing.undo(cat[0])
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
-axes[0].imshow(shown.permute(1, 2, 0))
-axes[0].axis("off")
-figures.draw_heat_map(axes[1], relu(upsample(answer.map, (224, 224)))[0], picture=shown, label="logits")
-axes[1].set_title(f"{real.classes[answer.target]}, p = {answer.logits.softmax(1)[0, answer.target]:.2f}", fontsize=10)
-figures.show(figure, alt="A photograph of a cat and the Grad-CAM heat map of SqueezeNet for its top class, at features.12.")
+try:
+    real = networks.pretrained("squeezenet1_0")
+except ConnectionError as sentence:
+    print(sentence)
+else:
+    cat = real.preprocessing(data.chelsea())[None]
+    answer = explain(real.model, cat, int(real.model(cat).argmax()), "Grad-CAM", "features.12")
+    shown = real.preprocessing.undo(cat[0])
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
+    axes[0].imshow(shown.permute(1, 2, 0))
+    axes[0].axis("off")
+    figures.draw_heat_map(axes[1], relu(upsample(answer.map, (224, 224)))[0], picture=shown, label="logits")
+    probability = answer.logits.softmax(1)[0, answer.target]
+    axes[1].set_title(f"{real.classes[answer.target]}, p = {probability:.2f}", fontsize=10)
+    figures.show(figure, alt="A photograph of a cat's face and SqueezeNet's Grad-CAM for its top class, at features.12.")
+
+# %% [markdown] id="photograph-read"
+# SqueezeNet ends conv -> ReLU -> GAP, with no linear layer at all, so CAM refuses it. Its ReLU has a second consequence: a class
+# whose logit is 0 has a gradient of 0 everywhere, and nothing can be said about why it *isn't* the answer. The picker says so in
+# words. And 13 x 13 cells over a photograph are coarse: "the ear" is about one cell.
 
 # %% [markdown] id="end"
 # ## What you have learnt
