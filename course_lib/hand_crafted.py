@@ -34,7 +34,7 @@ def find_ellipses(picture: NDArray[Any], most: int = 6) -> list[Ellipse]:
     rms the contour's distance from the ellipse, r = sqrt(a b), coverage the share of 24 directions that it takes up.
 
     Raises:
-        ValueError: if the picture isn't (H, W, 3)
+        ValueError: if the picture isn't (H, W, 3), uint8 or in [0, 1] (so do the other functions)
 
     >>> y, x = np.mgrid[:48, :48]
     >>> disc = np.clip(np.hypot(x - 20, y - 25) - 7.5, 0.1, 0.9)[..., None].repeat(3, -1)  # dark, of radius 8
@@ -68,6 +68,16 @@ def _fit(points: Array) -> Ellipse | None:
     return Ellipse(float(x), float(y), float(a), float(b), float(angle), float(score))
 
 
+def _old_fit(points: Array) -> Any:
+    """`from_estimate` for scikit-image before 0.26."""
+    model = EllipseModel()
+    if not model.estimate(points):
+        return None
+    x, y, a, b, theta = model.params
+    model.center, model.axis_lengths, model.theta = (x, y), (a, b), theta
+    return model
+
+
 def wheel_score(picture: NDArray[Any]) -> float:
     """How much the picture looks as if it had wheels: the scores of its two best ellipses added up, 0 to 2.
 
@@ -78,22 +88,20 @@ def wheel_score(picture: NDArray[Any]) -> float:
 
 
 def main_region(picture: NDArray[Any]) -> NDArray[np.bool_]:
-    """The pixels (H, W) of the largest connected thing that differs from its row's colour at the picture's edges.
+    """The pixels (H, W) of the largest connected thing that differs from its row's colour at both sides of the picture.
 
     >>> picture = np.full((40, 40, 3), 0.2); picture[10:30, 12:28] = 0.9
     >>> bool(main_region(picture)[20, 20]), bool(main_region(picture)[2, 2])
     (True, False)
     """
     colours = 255 * _floats(picture)
-    edge = np.median(np.concatenate([colours[:, :3], colours[:, -3:]], 1), 1)[:, None]
-    far = np.abs(ndimage.uniform_filter(colours, (3, 3, 0)) - ndimage.uniform_filter1d(edge, 5, 0)).max(-1) > 26
-    labels, found = ndimage.label(ndimage.binary_opening(far))
+    smooth = ndimage.uniform_filter(colours, (3, 3, 0))
+    sides = [np.median(side, 1, keepdims=True) for side in (colours[:, :3], colours[:, -3:])]
+    apart = [np.abs(smooth - ndimage.uniform_filter1d(side, 5, 0)).max(-1) for side in sides]
+    labels, found = ndimage.label(ndimage.binary_opening(np.minimum(*apart) > 26))
     if not found:
         return np.ones(labels.shape, bool)
-    size = np.bincount(labels.ravel(), minlength=found + 1)[1:].astype(float)
-    touching = np.unique(labels[:, [0, -1]])
-    size[touching[touching > 0] - 1] *= 0.4  # what leaves the picture at a side is rarely its subject
-    region: NDArray[np.bool_] = labels == 1 + size.argmax()
+    region: NDArray[np.bool_] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     return region
 
 
@@ -120,18 +128,12 @@ def metal_score(picture: NDArray[Any]) -> float:
     return float(np.clip((max(rows) - np.median(rows)) / (np.median(rows) + 0.1) / 0.8, 0, 1))
 
 
-def _old_fit(points: Array) -> Any:
-    """`from_estimate` for scikit-image before 0.26."""
-    model = EllipseModel()
-    if not model.estimate(points):
-        return None
-    x, y, a, b, theta = model.params
-    model.center, model.axis_lengths, model.theta = (x, y), (a, b), theta
-    return model
-
-
 def _floats(picture: NDArray[Any]) -> Array:
     array = np.asarray(picture)
-    if array.ndim != 3 or array.shape[2] != 3:
+    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(f"A picture is (height, width, 3); this one is {array.shape}.")
-    return array / 255 if array.dtype == np.uint8 else array.astype(float)
+    values = array / 255 if array.dtype == np.uint8 else array.astype(float)
+    if not (values.min() >= 0 and values.max() <= 1):
+        found = f"{values.min():.4g} to {values.max():.4g}"
+        raise ValueError(f"A picture is uint8, 0 to 255, or floats in [0, 1]; these are {array.dtype}, {found}.")
+    return values

@@ -51,7 +51,7 @@ def vehicles(n: int, seed: int) -> Vehicles:
 
     >>> some = vehicles(3, seed=0)
     >>> some.pictures.shape, some.labels.tolist(), some.kinds
-    (torch.Size([3, 3, 96, 96]), [1, 0, 0], ('lorry', 'fridge', 'boat'))
+    (torch.Size([3, 3, 96, 96]), [1, 0, 0], ('lorry', 'house', 'boat'))
     """
     if n < 1:
         raise ValueError(f"Ask for at least one picture, not {n}.")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from course_lib.datasets.vehicles import OTHERS, VEHICLES, vehicles
 from course_lib.evaluation import interval95
 from course_lib.experiments import read, vehicles_test_set
