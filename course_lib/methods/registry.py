@@ -119,8 +119,10 @@ def explain(
         target = check_target(target, logits)
         gradients = tape.gradients(target)[name] if chosen.kind != "head" else None
         raw = map_from(chosen, model, tape, place, target, gradients)
-    if not _finite(raw):
-        raise ValueError(f"The map of {chosen.name} holds NaN or infinity: its numbers are too large for {raw.dtype}.")
+    if not (_finite(raw) and _finite(logits[:, target])):
+        raise ValueError(
+            f"The map of {chosen.name} or the logit holds NaN or infinity, so there is nothing to explain."
+        )
     return Explanation(raw, chosen, place, target, logits.detach(), words_for(gradients, place, raw))
 
 
