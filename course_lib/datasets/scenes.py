@@ -67,7 +67,7 @@ def scenes(n: int, seed: int) -> Scenes:
     >>> some.pictures.shape, some.masks.shape
     (torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64]))
     >>> some.captions[0]
-    'a green hexagon right of a red square'
+    'a purple circle'
     """
     return _collect([_draw(np.random.default_rng((seed, i)), pair=False) for i in range(_at_least_one(n))])
 
@@ -78,7 +78,7 @@ def pairs(n: int, seed: int) -> Scenes:
     What a dog and a cat in one photograph are for a network of photographs: each class can be asked for.
 
     >>> some = pairs(1, seed=0)
-    >>> (some.shapes[0] < len(CLASSES)).tolist()
+    >>> (some.shapes[0] >= 0).tolist()  # two objects, and the third place empty
     [True, True, False]
     """
     return _collect([_draw(np.random.default_rng((seed, i)), pair=True) for i in range(_at_least_one(n))])
