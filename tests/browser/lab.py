@@ -137,16 +137,16 @@ class OpenNotebook:
         self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.ready; }")
-        self._idle(60)
+        self._idle()
 
-    def _idle(self, seconds: float) -> None:
+    def _idle(self, seconds: float = 90) -> None:
         status = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
         self.page.wait_for_function(status, timeout=1000 * seconds)
 
     def run_all(self, seconds: float = 180) -> None:
         """Restart the kernel and run all cells, as a learner does."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-        self._idle(30)
+        self._idle()
         self.noted["errors"].clear()  # what a restart cuts off (the debugger's requests) is no fault of a notebook
         self.page.evaluate("""() => {
             window.ran = undefined;
@@ -154,7 +154,7 @@ class OpenNotebook:
             window.jupyterapp.commands.execute("notebook:run-all-cells").then(done, done);
         }""")
         self.page.wait_for_function("window.ran !== undefined", timeout=1000 * seconds)
-        self._idle(30)
+        self._idle()
 
     def outputs(self) -> list[list[dict[str, Any]]]:
         """The outputs of each cell, as the notebook file would hold them."""
