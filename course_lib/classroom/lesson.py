@@ -169,7 +169,8 @@ def insert(text: str, formulas: Mapping[str, tuple[str, str]], symbols: Mapping[
     def symbol(match: re.Match[str]) -> str:
         return symbols[find("symbol", match[1], symbols)]
 
-    text = re.sub(r"(?<!\$)\$[^$\n]+\$", lambda inline: re.sub(rf"{{{{({NAME})}}}}", symbol, inline[0]), text)
+    mathematics = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)
+    text = mathematics.sub(lambda found: re.sub(rf"{{{{({NAME})}}}}", symbol, found[0]), text)
     text = re.sub(rf"^{{{{formula:({NAME})}}}}[ \t]*$", formula, text, flags=re.M)
     return re.sub(rf"{{{{({NAME})}}}}", lambda match: f"${symbol(match)}$", text)
 

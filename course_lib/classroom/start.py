@@ -49,6 +49,7 @@ def start(root: Path, folder: Path) -> Started:
         raise ValueError(WORDS["file"].format(folder=folder))
     if folder == root or any(folder.is_relative_to(root / name) for name in (*FOLDERS, "course_lib")):
         raise ValueError(WORDS["own"].format(folder=folder))
+    folder.mkdir(parents=True, exist_ok=True)
     record = _read(folder / RECORD)
     done = Started(folder)
     for source in sorted(path for name in FOLDERS for path in (root / name).glob("*.ipynb")):
