@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from course_lib.experiments import vehicles_test_set
+from course_lib.experiments.vehicles import vehicles_test_set
 from course_lib.hand_crafted import find_ellipses, main_region, metal_score, wheel_score
 
 Y, X = np.mgrid[:64, :64]

@@ -1,7 +1,9 @@
 """The set-up: a sentence for each machine that can't be served, and files that say the same of one environment."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -107,6 +109,37 @@ def test_old_pythons_can_read_it():
     imported = {name.split(".")[0] for name in plain}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names and "tomllib" not in imported
+
+
+def test_the_course_runs_from_a_read_only_folder(tmp_path):
+    course, home = tmp_path / "course", tmp_path / "home"
+    home.mkdir()
+    for part in ("course_lib", "notebooks"):
+        shutil.copytree(ROOT / part, course / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (course / "notebooks" / "00_mine.ipynb").write_text("{}", encoding="utf-8")  # a lesson, whatever else is built
+    there = {path: path.stat().st_mtime_ns for path in course.rglob("*")}
+    for path in (course, *there):
+        path.chmod(path.stat().st_mode & ~0o222)
+    code = (
+        # root may write anywhere, so it has to be told
+        "import os; os.access = lambda path, mode, access=os.access: mode != os.W_OK and access(path, mode)\n"
+        "from course_lib import networks\n"
+        "networks.load('scenes_gap')\n"
+        "from course_lib.classroom.cli import main\n"
+        "main()"
+    )
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": str(course)}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "start"], cwd=course, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert {path: path.stat().st_mtime_ns for path in course.rglob("*")} == there
+    finally:
+        for path in (course, *there):
+            path.chmod(path.stat().st_mode | 0o200)
+    assert [path.name for path in home.rglob("00_mine.ipynb")] == ["00_mine.ipynb"]
 
 
 # ------------------------------------------------------------------------------------------------- one environment

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,12 @@ class Explanation:
 
 
 def explain(
-    model: nn.Module, pictures: Tensor, target: int, method: str = "Grad-CAM", layer: str | nn.Module | None = None
+    model: nn.Module,
+    pictures: Tensor,
+    target: int,
+    method: str = "Grad-CAM",
+    layer: str | nn.Module | None = None,
+    **options: Any,
 ) -> Explanation:
     """Explain one class by one registered method, from pictures to the raw map.
 
@@ -90,6 +95,7 @@ def explain(
         target: the class's place among the logits
         method: a name in `METHODS`
         layer: its dotted name, or the module; without it, the last layer with a grid
+        options: what a method of kind "model" takes besides (steps, baseline, batch ...)
 
     Raises:
         LookupError: for an unknown method or layer (with the nearest names)
@@ -109,7 +115,7 @@ def explain(
         with torch.no_grad():
             logits = model(pictures)
         target = check_target(target, logits)
-        raw = chosen.function(model, pictures, target)
+        raw = chosen.function(model, pictures, target, **options)
     else:
         if chosen.kind != "input":
             place = find_layer(layers(model, pictures[:1]), find_module(model, layer)[0] if layer else None)

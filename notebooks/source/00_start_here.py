@@ -2,8 +2,8 @@
 # # 0. Start here
 #
 # **A network looks at a picture and names a shape. Why that one?** Below, the same network is asked twice about the
-# same picture: why this class, and why that one. Run the cell (Shift + Enter), and before you look: where would
-# *you* point?
+# same picture: why this class, and why that one. Run the cell (Shift + Enter), and before you look: where would *you*
+# point?
 
 # %% id="two-answers"
 from course_lib import figures, networks
@@ -28,8 +28,8 @@ figures.show(figures.compare([panels]), alt=alt)
 # you learn to compute such a map, to prove in which networks it is exact, and to show by a counterexample where it
 # misleads.
 #
-# This first lesson is about the ground to stand on: the installation, the way through, what you should know, and
-# the words. About 20 minutes.
+# This first lesson is about the ground to stand on: the installation, the way through, what you should know, and the
+# words. About 20 minutes.
 #
 # ## Is everything there?
 
@@ -39,9 +39,8 @@ from course_lib.classroom.installation import check_installation
 print(check_installation())
 
 # %% [markdown] id="widget-intro"
-# A line that begins with MEND says what to do. Now the part that only your eyes can check. The next cell should
-# show a small instrument: choose another layer, with the mouse or with the arrow keys, and the map should change at
-# once.
+# A line that begins with MEND says what to do. Now the part that only your eyes can check. The next cell should show
+# a small instrument: choose another layer, with the mouse or with the arrow keys, and the map should change at once.
 
 # %% id="widget"
 from course_lib.widgets.layer_picker import pick_layers
@@ -59,17 +58,17 @@ pick_layers(network, picture)
 # | 3 | [Grad-CAM](03_grad_cam.ipynb) | And where the class activation map cannot go? | 60 |
 # | 4 | [Linear approximation](04_linear_approximation.ipynb) | When does a gradient mislead, and what helps? | 60 |
 #
-# Each builds on the one before. These five are the course as it stands: shortcuts, captions and attention, the
-# other families of methods, the comparison of all of them, and your own model are not in it yet.
+# Each builds on the one before. These five are the course as it stands: shortcuts, captions and attention, the other
+# families of methods, the comparison of all of them, and your own model are not in it yet.
 #
 # ## How to work
 #
-# - **Predict, run, read.** Before a cell shows its answer the text asks for your guess. Write it down; being wrong
-#   is where learning happens. Run the cell, then read the paragraph below it: it says what to see.
-# - **Change things.** Another picture, another class, another layer: each cell is yours. *Kernel > Restart Kernel
-#   and Run All Cells* brings everything back.
-# - **Lines that begin with `claim`** hold a sentence of the text against the numbers of this very run. If one
-#   fails, the sentence is wrong, and the cell says so.
+# - **Predict, run, read.** Before a cell shows its answer the text asks for your guess. Write it down; being wrong is
+#   where learning happens. Run the cell, then read the paragraph below it: it says what to see.
+# - **Change things.** Another picture, another class, another layer: each cell is yours. *Kernel > Restart Kernel and
+#   Run All Cells* brings everything back.
+# - **Lines that begin with `claim`** hold a sentence of the text against the numbers of this very run. If one fails,
+#   the sentence is wrong, and the cell says so.
 # - **Keep your work.** `uv run course start`, in a terminal in the course's folder, copies the lessons into the
 #   folder `work/`. An update of the course never overwrites a file that you changed there.
 #
@@ -149,8 +148,8 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # %% [markdown] id="glossary"
 # ## Glossary
 #
-# The words of the field, each with the one meaning that it has in this course, and the term used in Taiwan, where
-# the course has its origin. Come back when you need one.
+# The words of the field, each with the one meaning that it has in this course, and the term used in Taiwan, where the
+# course has its origin. Come back when you need one.
 #
 # **Models**
 #
@@ -233,13 +232,13 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # %% [markdown] id="references"
 # ## Where it comes from
 #
-# The course grew from an article: Yi-Dar Tang (湯沂達), 為什麼模型會這樣認為？ (*Why does the model think so? An
-# introduction to explainable deep learning: visualization*), Taiwan AI Academy, 2020. It follows the article's path
-# from linear models through CAM and Grad-CAM to the pitfalls of linear approximation; where it says something else,
-# the lesson shows why. The article in turn introduces part of
+# The course grew from an article: Yi-Dar Tang (湯沂達), 為什麼模型會這樣認為？ (*Why does the model think so?
+# An introduction to explainable deep learning: visualization*), Taiwan AI Academy, 2020. It follows the article's path from linear
+# models through CAM and Grad-CAM to the pitfalls of linear approximation; where it says something else, the lesson
+# shows why. The article in turn introduces part of
 #
-# - Ras, Xie, van Gerven, Doran, *Explainable Deep Learning: A Field Guide for the Uninitiated*, JAIR 73, 329–397, 2022
-#   (arXiv 2004.14545; the first version of 2020 names Xie first).
+# - Ras, Xie, van Gerven, Doran, *Explainable Deep Learning: A Field Guide for the Uninitiated*, JAIR 73, 329–397,
+#   2022 (arXiv 2004.14545; the first version of 2020 names Xie first).
 #
 # **Maps from a layer** (lessons 2 and 3)
 #
@@ -247,7 +246,8 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 #   (arXiv 1512.04150): CAM.
 # - Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, *Grad-CAM*, ICCV 2017; IJCV 128, 336–359, 2020 (arXiv
 #   1610.02391). Guided Grad-CAM and the counterfactual map are in it too.
-# - Draelos, Carin, *Use HiResCAM instead of Grad-CAM*, 2020 (arXiv 2011.08891): why averaging the gradient can mislead.
+# - Draelos, Carin, *Use HiResCAM instead of Grad-CAM*, 2020 (arXiv 2011.08891): why averaging the gradient can
+#   mislead.
 # - Chattopadhyay, Sarkar, Howlader, Balasubramanian, *Grad-CAM++*, WACV 2018 (arXiv 1710.11063).
 # - Fu et al., XGrad-CAM, BMVC 2020 (arXiv 2008.02312).
 # - Jiang, Zhang, Hou, Cheng, Wei, *LayerCAM*, IEEE TIP 30, 5875–5888, 2021: works in shallow layers too.

@@ -1,9 +1,9 @@
 # %% [markdown] id="opening"
 # # 2. Class activation maps
 #
-# **Which places of the picture made the network say "star"?** A linear model answers such a question exactly: each input
-# contributes its weight times its value (lesson 1). A convolutional network isn't linear. But many of them end in a piece
-# that is, and there the answer of lesson 1 comes back, with a place attached to each contribution.
+# **Which places of the picture made the network say "star"?** A linear model answers such a question exactly: each
+# input contributes its weight times its value (lesson 1). A convolutional network isn't linear. But many of them end
+# in a piece that is, and there the answer of lesson 1 comes back, with a place attached to each contribution.
 #
 # After this lesson you can
 #
@@ -46,11 +46,11 @@ in_the_picture = sorted(classes[shape] for shape in scene.shapes[0, :2])
 claim("two-shapes-lead", sorted(classes[c] for c in logits.topk(2).indices), in_the_picture)
 
 # %% [markdown] id="opening-read"
-# The picture holds two shapes whose names the network knows, and clutter that it was taught to ignore. The
-# bars are the **logits** {{S_c}}: the scores before the softmax, one for each class. The two highest belong to the two
-# shapes. (The line that begins with "claim" says that this sentence was checked while the cell ran. You will
-# meet one beside each number of the course.) **Before you go on, predict:** is there a calculation that says which part of the highest bar came from which
-# part of the picture, without any approximation?
+# The picture holds two shapes whose names the network knows, and clutter that it was taught to ignore. The bars are
+# the **logits** {{S_c}}: the scores before the softmax, one for each class. The two highest belong to the two shapes.
+# (The line that begins with "claim" says that this sentence was checked while the cell ran. You will meet one beside
+# each number of the course.) **Before you go on, predict:** is there a calculation that says which part of the
+# highest bar came from which part of the picture, without any approximation?
 
 # %% [markdown] id="anatomy"
 # ## The last two steps
@@ -64,17 +64,17 @@ for layer in layers(model, picture):
 # %% [markdown] id="anatomy-read"
 # The last convolutional block gives out an **activation map** for each of its channels: a grid of numbers, each high
 # where "its" pattern was found. Call the number of channel $k$ at place $(i, j)$ {{A}}; there are {{Z}} places. (The
-# original paper writes $f_k(x, y)$ for it.) Then **global average pooling** (GAP) throws the places away and keeps one
-# number a channel, its mean, and one **fully connected layer** turns these means into logits. {{w}} is the weight of
-# channel $k$ for class $c$, {{b_c}} the bias of the class. A softmax turns logits into probabilities; it comes after the part
-# that matters here.
+# original paper writes $f_k(x, y)$ for it.) Then **global average pooling** (GAP) throws the places away and keeps
+# one number a channel, its mean, and one **fully connected layer** turns these means into logits. {{w}} is the weight
+# of channel $k$ for class $c$, {{b_c}} the bias of the class. A softmax turns logits into probabilities; it comes
+# after the part that matters here.
 #
 # From the means on, the network **is a linear model**, with the channel means as its inputs:
 #
 # {{formula:cam-line-1}}
 #
-# So the contribution of channel $k$ is its weight times its mean. That is exact, but a channel isn't a place. Yet the mean
-# is itself a sum over places, and two sums may change places:
+# So the contribution of channel $k$ is its weight times its mean. That is exact, but a channel isn't a place. Yet the
+# mean is itself a sum over places, and two sums may change places:
 #
 # {{formula:cam-sum-swap}}
 #
@@ -99,12 +99,13 @@ claim("cam-sum-swap", M.mean(), line_1 - b)
 claim("cam-mean-plus-bias", M.mean() + b, logit, rtol=1e-5)
 
 # %% [markdown] id="mean-or-sum"
-# The **mean** of the map plus the bias is the logit, up to the rounding of 32-bit numbers. Two details are often lost:
+# The **mean** of the map plus the bias is the logit, up to the rounding of 32-bit numbers. Two details are often
+# lost:
 #
-# - *Mean or sum.* Zhou et al. let $F_k$ be the sum over the places, so that the map's sum is the score. In PyTorch GAP is a
-#   mean, and 1/{{Z}} stands in front. Mixing the two puts a factor of {{Z}} between a map and its logit.
-# - *The bias.* Zhou et al. set it to 0. A real linear layer has one, and it **has no place on the map**: it is what the
-#   class gets from an empty picture. The map explains the logit less the bias.
+# - *Mean or sum.* Zhou et al. let $F_k$ be the sum over the places, so that the map's sum is the score. In PyTorch
+#   GAP is a mean, and 1/{{Z}} stands in front. Mixing the two puts a factor of {{Z}} between a map and its logit.
+# - *The bias.* Zhou et al. set it to 0. A real linear layer has one, and it **has no place on the map**: it is what
+#   the class gets from an empty picture. The map explains the logit less the bias.
 #
 # An exact decomposition can be put to the test by an intervention. **Predict:** what happens to the logit if the
 # activations of one single place are set to 0, in all channels?
@@ -120,8 +121,8 @@ claim("cam-is-occlusion", drop, M[i, j] / M.numel(), rtol=1e-5)
 # %% [markdown] id="zero-a-place-read"
 # {{formula:cam-occlusion}}
 #
-# So CAM is **occlusion in feature space**, for all places at once. It answers for activations, though, not for pixels: each
-# activation saw a whole neighbourhood of the picture, its receptive field.
+# So CAM is **occlusion in feature space**, for all places at once. It answers for activations, though, not for
+# pixels: each activation saw a whole neighbourhood of the picture, its receptive field.
 #
 # ## From map to heat map
 #
@@ -146,14 +147,15 @@ figures.show(figure, alt="The same map four times: coarse cells, smoothed, witho
 claim("nearest-times-s-squared", large.sum(), 16 * raw.sum(), rtol=1e-4)
 
 # %% [markdown] id="steps-read"
-# *Upsampling* by cells keeps each value and repeats it over 4 x 4 pixels, so the sum grows by 16. The smooth version looks finer than
-# what was measured: between two cell centres there is no information. *ReLU* drops the blue places, the evidence
-# **against** the class. There is plenty of it: a logit of about 3 is the mean of values that run from -46 to +46, so what
-# you see is a large sum for, less a large sum against. *Normalization* puts each map's own minimum at 0 and maximum at 1.
+# *Upsampling* by cells keeps each value and repeats it over 4 x 4 pixels, so the sum grows by 16. The smooth version
+# looks finer than what was measured: between two cell centres there is no information. *ReLU* drops the blue places,
+# the evidence **against** the class. There is plenty of it: a logit of about 3 is the mean of values that run from
+# -46 to +46, so what you see is a large sum for, less a large sum against. *Normalization* puts each map's own
+# minimum at 0 and maximum at 1.
 #
-# Warm and cold are therefore relative. After normalization the brightest colour means "the most that this map has", be it
-# a tenth of a logit or ten. Colours of two normalized maps **cannot be compared**, and a cold place may be neutral or speak against the
-# class: only the signed, unnormalized map tells.
+# Warm and cold are therefore relative. After normalization the brightest colour means "the most that this map has",
+# be it a tenth of a logit or ten. Colours of two normalized maps **cannot be compared**, and a cold place may be
+# neutral or speak against the class: only the signed, unnormalized map tells.
 #
 # ## One picture, two questions
 #
@@ -172,21 +174,22 @@ for ax, c, m in zip(axes[1:], found, maps, strict=True):
 figures.show(figure, alt="The scene and its class activation maps for the two shapes in it, on one signed scale.")
 
 # %% [markdown] id="two-classes-read"
-# Both maps share one scale and one colour bar, so here the colours *may* be compared. Each map should be warm on its own
-# shape and neutral or cold on the other. The last lines of the network were trained to tell shapes apart and nothing
-# else; no one ever told it where a shape is.
+# Both maps share one scale and one colour bar, so here the colours *may* be compared. Each map should be warm on its
+# own shape and neutral or cold on the other. The last lines of the network were trained to tell shapes apart and
+# nothing else; no one ever told it where a shape is.
 #
 # ## How good is the place? Measure it
 #
 # A pretty example proves nothing. The scenes come with their truth, so the map can be held against it:
 #
 # - **pointing**: does the largest value of the upsampled map lie on the object?
-# - **box**: the smallest box around the largest connected region above 20 % of the map's maximum (that is how Zhou et al.
-#   made boxes), against the true box by *intersection over union* (IoU). Boxes were never part of the training, so this
-#   is **weakly supervised localization**.
+# - **box**: the smallest box around the largest connected region above 20 % of the map's maximum (that is how Zhou et
+#   al. made boxes), against the true box by *intersection over union* (IoU). Boxes were never part of the training,
+#   so this is **weakly supervised localization**.
 #
-# A number like "the peak is on the object in 70 % of pictures" says nothing by itself. It needs **controls**: chance (the
-# share of the picture that the object covers), always pointing at the centre, and the same map from a network with random weights.
+# A number like "the peak is on the object in 70 % of pictures" says nothing by itself. It needs **controls**: chance
+# (the share of the picture that the object covers), always pointing at the centre, and the same map from a network
+# with random weights.
 
 # %% id="measure"
 test = scenes(300, seed=2_000_000)
@@ -212,11 +215,12 @@ for name, hit in hits.items():
 print(f"{'chance':18} the object covers {masks.float().mean():.1%} of the picture")
 overlap = torch.tensor([iou(box_from_map(m, 0.2), box) for m, box in zip(relu(trained_maps), boxes, strict=True)])
 low, high = interval95(overlap >= 0.5)
-print(f"{'box from CAM':18} IoU >= 0.5 in {(overlap >= 0.5).float().mean():.1%}  (95 % interval {low:.1%} to {high:.1%})")
+share = (overlap >= 0.5).float().mean()
+print(f"{'box from CAM':18} IoU >= 0.5 in {share:.1%}  (95 % interval {low:.1%} to {high:.1%})")
 
 # %% [markdown] id="measure-read"
-# The controls decide what the first line is worth. The box is the harder test: a peak needs one right cell, a box needs the
-# outline, and the map is broad where several cells see the same shape.
+# The controls decide what the first line is worth. The box is the harder test: a peak needs one right cell, a box
+# needs the outline, and the map is broad where several cells see the same shape.
 #
 # Look at single pictures, the best and the worst, before believing a mean.
 
@@ -234,9 +238,9 @@ figures.show(figure, alt="Three scenes whose box from the map fits best and thre
 # %% [markdown] id="softmax"
 # ## The same probabilities, another map
 #
-# CAM explains a logit. But a classifier is usually judged by its **probabilities**, and the softmax only sees differences
-# of logits. Add one and the same vector $v$ to the weights of *every* class: all logits of a picture move by the same
-# amount and no probability changes. **Predict:** what does the map do?
+# CAM explains a logit. But a classifier is usually judged by its **probabilities**, and the softmax only sees
+# differences of logits. Add one and the same vector $v$ to the weights of *every* class: all logits of a picture move
+# by the same amount and no probability changes. **Predict:** what does the map do?
 
 # %% id="not-unique"
 W = model.fc.weight.detach().double()
@@ -260,15 +264,16 @@ figures.show(figure, alt="Three maps of one picture: two models with equal proba
 # {{formula:cam-shift}}
 #
 # The first two maps belong to two models that **no data could tell apart**, yet their maps differ. So part of a class
-# activation map says nothing about why this class and not another. Take the mean over the classes away and what remains
-# is the same for both: the class-centred map, on the right. It explains the logit *against the average class*.
+# activation map says nothing about why this class and not another. Take the mean over the classes away and what
+# remains is the same for both: the class-centred map, on the right. It explains the logit *against the average
+# class*.
 #
 # ## Where CAM cannot go
 #
-# It is often said that CAM works "for networks that end in a fully connected layer". VGG and AlexNet end in three of them,
-# and CAM does not apply. What is needed is stricter: last convolution, global average pooling, and then **exactly one** linear
-# layer. ResNet, DenseNet and GoogLeNet end so. Try two networks that don't: one with two fully connected layers, one in
-# which a recurrent network (RNN) reads the places one by one.
+# It is often said that CAM works "for networks that end in a fully connected layer". VGG and AlexNet end in three of
+# them, and CAM does not apply. What is needed is stricter: last convolution, global average pooling, and then
+# **exactly one** linear layer. ResNet, DenseNet and GoogLeNet end so. Try two networks that don't: one with two fully
+# connected layers, one in which a recurrent network (RNN) reads the places one by one.
 
 # %% id="refusals"
 for name in ("scenes_two_fc", "scenes_rnn"):
@@ -279,11 +284,11 @@ for name in ("scenes_two_fc", "scenes_rnn"):
         print(f"{name}: {sentence}\n")
 
 # %% [markdown] id="refusals-read"
-# Why not? CAM needs one weight a channel that holds at every place and for every picture. Between the first and the second
-# fully connected layer stands a ReLU, so the "weight" of a channel depends on the picture; the RNN mixes the places and
-# treats the first and the last of them differently. There is no single linear map from {{A}} to
-# {{S_c}} to read weights from. A linear head passes a simple test: what the left half of the feature maps adds to the logit
-# and what the right half adds make up what both add together.
+# Why not? CAM needs one weight a channel that holds at every place and for every picture. Between the first and the
+# second fully connected layer stands a ReLU, so the "weight" of a channel depends on the picture; the RNN mixes the
+# places and treats the first and the last of them differently. There is no single linear map from {{A}} to {{S_c}} to
+# read weights from. A linear head passes a simple test: what the left half of the feature maps adds to the logit and
+# what the right half adds make up what both add together.
 
 # %% id="halves"
 def logit_with(network_model: torch.nn.Module, mask: torch.Tensor) -> float:
@@ -309,7 +314,8 @@ for name in ("scenes_gap", "scenes_two_fc", "scenes_rnn"):
 # %% [markdown] id="end"
 # ## What you have learnt
 #
-# - After GAP a network that ends in one linear layer *is* linear: {{S_c}} is the mean of the map plus the bias, exactly.
+# - After GAP a network that ends in one linear layer *is* linear: {{S_c}} is the mean of the map plus the bias,
+#   exactly.
 # - The map is what each place of the last feature map contributed, and what the logit loses without it.
 # - A heat map is coarse, and its colours are relative. Evidence against a class is evidence too; ReLU hides it.
 # - Its quality is a measurement with controls, not an impression.
@@ -317,10 +323,10 @@ for name in ("scenes_gap", "scenes_two_fc", "scenes_rnn"):
 #
 # ## Where it breaks
 #
-# Two fully connected layers, an RNN, a flattened feature map: no CAM. Also, exact is not the same as faithful to the *pixels*:
-# a place's activation depends on all the pixels in its receptive field. The next lesson replaces the weight by
-# something that every differentiable network has, a **partial derivative**, and asks what that costs.
+# Two fully connected layers, an RNN, a flattened feature map: no CAM. Also, exact is not the same as faithful to the
+# *pixels*: a place's activation depends on all the pixels in its receptive field. The next lesson replaces the weight
+# by something that every differentiable network has, a **partial derivative**, and asks what that costs.
 #
-# **Source.** Zhou, Khosla, Lapedriza, Oliva, Torralba, *Learning Deep Features for Discriminative Localization*, CVPR 2016
-# (arXiv 1512.04150). They reached 37.1 % top-5 localization error on ILSVRC 2014 without a single box in training, where a
-# fully supervised network reached 34.2 %.
+# **Source.** Zhou, Khosla, Lapedriza, Oliva, Torralba, *Learning Deep Features for Discriminative Localization*, CVPR
+# 2016 (arXiv 1512.04150). They reached 37.1 % top-5 localization error on ILSVRC 2014 without a single box in
+# training, where a fully supervised network reached 34.2 %.

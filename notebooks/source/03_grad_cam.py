@@ -1,8 +1,8 @@
 # %% [markdown] id="opening"
 # # 3. Grad-CAM
 #
-# **The class activation map needs GAP and one linear layer. What about all the other networks?** Lesson 2 ended with two that
-# CAM had to refuse. Here is one of them, a network with two fully connected layers, looking at a scene.
+# **The class activation map needs GAP and one linear layer. What about all the other networks?** Lesson 2 ended with
+# two that CAM had to refuse. Here is one of them, a network with two fully connected layers, looking at a scene.
 #
 # After this lesson you can
 #
@@ -24,7 +24,6 @@ from course_lib import figures, networks
 from course_lib.claims import claim
 from course_lib.datasets.scenes import pairs, scenes
 from course_lib.evaluation import interval95, pointing
-from course_lib.layers import layers
 from course_lib.methods.cam import cam, grad_cam, hires_cam
 from course_lib.methods.propagation import guided_backpropagation, guided_grad_cam, guided_gradient
 from course_lib.methods.registry import explain
@@ -45,17 +44,20 @@ left.imshow(picture[0].permute(1, 2, 0))
 left.axis("off")
 right.barh(classes, logits, color=figures.PALETTE["blue"])
 right.set_xlabel("logit")
-figures.show(figure, alt="A scene with two shapes among clutter, and the six logits of a network with two linear layers.")
+figures.show(
+    figure, alt="A scene with two shapes among clutter, and the six logits of a network with two linear layers."
+)
 
 # %% [markdown] id="weight-to-derivative"
 # ## A weight is a derivative
 #
-# In a linear model the weight has a second meaning: it is how fast the output moves when the input moves,
-# {{w}} = ∂output/∂input. Every differentiable network has *such a number* at every activation, whatever its head looks like:
-# the partial derivative of the logit {{S_c}} with respect to {{A}}, written {{g}}. Backpropagation gives all of them in one pass.
+# In a linear model the weight has a second meaning: it is how fast the output moves when the input moves, {{w}} =
+# ∂output/∂input. Every differentiable network has *such a number* at every activation, whatever its head looks like:
+# the partial derivative of the logit {{S_c}} with respect to {{A}}, written {{g}}. Backpropagation gives all of them
+# in one pass.
 #
-# Where CAM *is* allowed, the two must agree. **Predict:** in the network with GAP, what is the derivative of the logit
-# with respect to one activation, and how does it depend on the place?
+# Where CAM *is* allowed, the two must agree. **Predict:** in the network with GAP, what is the derivative of the
+# logit with respect to one activation, and how does it depend on the place?
 
 # %% id="derivative-is-weight"
 gap = networks.load("scenes_gap").model.double()
@@ -69,8 +71,8 @@ print(f"channel 0: the gradient lies between {g[0, 0].min():.6f} and {g[0, 0].ma
 claim("gradient-is-weight-over-z", g, (w / Z)[None, :, None, None].expand_as(g))
 
 # %% [markdown] id="definition"
-# The same number at each of the {{Z}} places: the weight, divided by {{Z}} because GAP is a mean. Grad-CAM
-# (Selvaraju et al., 2017) makes this the definition. It takes the **mean of the gradient** over the places of a channel as that
+# The same number at each of the {{Z}} places: the weight, divided by {{Z}} because GAP is a mean. Grad-CAM (Selvaraju
+# et al., 2017) makes this the definition. It takes the **mean of the gradient** over the places of a channel as that
 # channel's weight,
 #
 # {{formula:grad-cam-alpha}}
@@ -79,9 +81,10 @@ claim("gradient-is-weight-over-z", g, (w / Z)[None, :, None, None].expand_as(g))
 #
 # {{formula:grad-cam}}
 #
-# Note *what* is averaged. It is the gradient. The network itself needs no average pooling, only a layer with a grid of places and a
-# score that can be differentiated. (One often reads that "the picture must pass a global average": that is CAM's condition.)
-# And it is differentiated with respect to the activations of a layer, not with respect to the picture. That would be a saliency map.
+# Note *what* is averaged. It is the gradient. The network itself needs no average pooling, only a layer with a grid
+# of places and a score that can be differentiated. (One often reads that "the picture must pass a global average":
+# that is CAM's condition.) And it is differentiated with respect to the activations of a layer, not with respect to
+# the picture. That would be a saliency map.
 
 # %% id="ten-lines"
 def my_grad_cam(model: nn.Module, layer: nn.Module, picture: Tensor, target: int) -> Tensor:
@@ -107,14 +110,15 @@ claim("grad-cam-sums-to-logit", mine.sum() + b, tape.output[0, target])
 #
 # {{formula:grad-cam-theorem}}
 #
-# *Proof.* Let the head be GAP and one linear layer. Then {{S_c}} $= \sum_k w_k^c F_k + b_c$ with
-# $F_k = \frac{1}{Z}\sum_{ij} A^k_{ij}$. Only $F_k$ contains {{A}}, so ∂{{S_c}}/∂{{A}} $= w_k^c/Z$ at every place. The mean of equal
-# numbers is that number: {{alpha}} $= w_k^c/Z$, and the map is CAM divided by {{Z}}. *The other way round:* if the head is linear
-# and Grad-CAM gives every cell what the logit loses without it, then all gradients within a channel are equal, so
-# the head reads each channel's mean only. ∎
+# *Proof.* Let the head be GAP and one linear layer. Then {{S_c}} $= \sum_k w_k^c F_k + b_c$ with $F_k =
+# \frac{1}{Z}\sum_{ij} A^k_{ij}$. Only $F_k$ contains {{A}}, so ∂{{S_c}}/∂{{A}} $= w_k^c/Z$ at every place. The mean
+# of equal numbers is that number: {{alpha}} $= w_k^c/Z$, and the map is CAM divided by {{Z}}. *The other way round:*
+# if the head is linear and Grad-CAM gives every cell what the logit loses without it, then all gradients within a
+# channel are equal, so the head reads each channel's mean only. ∎
 #
-# So "Grad-CAM generalizes CAM" holds up to the factor 1/{{Z}} and up to the ReLU. It is often shortened to "on linear models there is no distortion". **That is
-# wrong.** Keep the head linear, but let it read each place with its own weight (flatten, then linear). Two cells are enough:
+# So "Grad-CAM generalizes CAM" holds up to the factor 1/{{Z}} and up to the ReLU. It is often shortened to "on linear
+# models there is no distortion". **That is wrong.** Keep the head linear, but let it read each place with its own
+# weight (flatten, then linear). Two cells are enough:
 
 # %% id="counterexamples"
 for a, weights in (([1.0, 3.0], [1.0, 0.0]), ([2.0, 1.0], [1.0, -1.0])):
@@ -126,16 +130,18 @@ for a, weights in (([1.0, 3.0], [1.0, 0.0]), ([2.0, 1.0], [1.0, -1.0])):
 claim("grad-cam-sees-nothing", by_grad_cam, torch.zeros(2))
 
 # %% [markdown] id="hirescam"
-# (For a linear head the gradient {{g}} *is* the weight of the cell.) In the first case all of the logit comes from the first cell, yet Grad-CAM is largest on the second, **whose weight is 0**. In the
-# second the map is 0 everywhere although the logit is 1. Averaging the gradient has thrown away where the head used the channel.
-# **HiResCAM** (Draelos and Carin, 2020) leaves the averaging out:
+# (For a linear head the gradient {{g}} *is* the weight of the cell.) In the first case all of the logit comes from
+# the first cell, yet Grad-CAM is largest on the second, **whose weight is 0**. In the second the map is 0 everywhere
+# although the logit is 1. Averaging the gradient has thrown away where the head used the channel. **HiResCAM**
+# (Draelos and Carin, 2020) leaves the averaging out:
 #
 # {{formula:hirescam}}
 #
-# It is exact for every linear head. After a head that *begins* with GAP the two are equal, however the head goes on, because there the gradient is
-# constant over the places. ConvNeXt is such a network: GAP, then a LayerNorm, then a linear layer. CAM has no weights
-# to take there. DenseNet hides another surprise: its `features` end *before* a ReLU that is written inside `forward`, so what GAP sees
-# isn't what the layer gave out. (Random weights serve: these are statements about architecture.)
+# It is exact for every linear head. After a head that *begins* with GAP the two are equal, however the head goes on,
+# because there the gradient is constant over the places. ConvNeXt is such a network: GAP, then a LayerNorm, then a
+# linear layer. CAM has no weights to take there. DenseNet hides another surprise: its `features` end *before* a ReLU
+# that is written inside `forward`, so what GAP sees isn't what the layer gave out. (Random weights serve: these are
+# statements about architecture.)
 
 # %% id="real-heads"
 torch.manual_seed(0)
@@ -145,7 +151,8 @@ for name in ("convnext_tiny", "densenet121"):
     with record(real, "features") as tape:
         real(noise)
     A3, g3 = tape.activations["features"], tape.gradients(7)["features"]
-    print(f"{name}: |Grad-CAM - HiResCAM| is at most {(grad_cam(A3, g3) - hires_cam(A3, g3)).abs().max():.1e}, ", end="")
+    difference = (grad_cam(A3, g3) - hires_cam(A3, g3)).abs().max()
+    print(f"{name}: |Grad-CAM - HiResCAM| is at most {difference:.1e}, ", end="")
     print(f"|HiResCAM| at most {hires_cam(A3, g3).abs().max():.1e}")
     if name == "convnext_tiny":
         claim("gap-first-makes-them-equal", grad_cam(A3, g3), hires_cam(A3, g3), rtol=1e-3, atol=1e-6)
@@ -157,8 +164,9 @@ for name in ("convnext_tiny", "densenet121"):
 # %% [markdown] id="relu"
 # ## What the ReLU hides
 #
-# The raw map has two signs. Light, warm cells raise the logit, dark blue ones lower it. Grad-CAM's ReLU keeps the first kind: "where is the evidence *for* the
-# class?" The other half is the **counterfactual map**: the places whose removal would make the class *more* likely.
+# The raw map has two signs. Light, warm cells raise the logit, dark blue ones lower it. Grad-CAM's ReLU keeps the
+# first kind: "where is the evidence *for* the class?" The other half is the **counterfactual map**: the places whose
+# removal would make the class *more* likely.
 #
 # {{formula:counterfactual}}
 
@@ -175,15 +183,17 @@ views = {"raw": raw, "ReLU(raw): for": relu(raw), "ReLU(-raw): against": counter
 for ax, (title, m) in zip(axes[1:], views.items(), strict=True):
     figures.draw_heat_map(ax, upsample(m, (64, 64))[0], picture=picture[0], signed=title == "raw", label="logits")
     ax.set_title(f"{classes[target]}: {title}", fontsize=10)
-figures.show(figure, alt="The scene with Grad-CAM for its top class: the signed map, evidence for, and evidence against.")
+figures.show(
+    figure, alt="The scene with Grad-CAM for its top class: the signed map, evidence for, and evidence against."
+)
 
 # %% [markdown] id="measure"
 # ## Where CAM could not go
 #
-# Grad-CAM gives *a* map for any network. Whether the map is right is another question, and the scenes know the answer. Each network below
-# classifies well; the table says how often the peak of its map lies on the object that decides the class, over 300 fresh scenes.
-# **Predict:** will Grad-CAM or HiResCAM point better on the network with two fully connected layers, for which
-# Grad-CAM isn't exact?
+# Grad-CAM gives *a* map for any network. Whether the map is right is another question, and the scenes know the
+# answer. Each network below classifies well; the table says how often the peak of its map lies on the object that
+# decides the class, over 300 fresh scenes. **Predict:** will Grad-CAM or HiResCAM point better on the network with
+# two fully connected layers, for which Grad-CAM isn't exact?
 
 # %% id="pointing-table"
 test = scenes(300, seed=3_000_000)
@@ -203,11 +213,11 @@ for name in ("scenes_gap", "scenes_two_fc", "scenes_rnn"):
 print(f"chance {masks.float().mean():.1%}, centre point {masks[:, 32, 32].float().mean():.1%}")
 
 # %% [markdown] id="pointing-read"
-# Both point far better than chance, and the interval tells how far to trust a difference: on the network with two fully
-# connected layers the two methods can't be told apart, although only one of them keeps the places of the gradient. A
-# theorem says when a map is *exact*, not when it is *useful*. The recurrent network is as accurate as the others and
-# points worse with either method: it may carry what it saw to later cells. These are single trainings, one for each row; a ranking of methods would
-# need more.
+# Both point far better than chance, and the interval tells how far to trust a difference: on the network with two
+# fully connected layers the two methods can't be told apart, although only one of them keeps the places of the
+# gradient. A theorem says when a map is *exact*, not when it is *useful*. The recurrent network is as accurate as the
+# others and points worse with either method: it may carry what it saw to later cells. These are single trainings, one
+# for each row; a ranking of methods would need more.
 #
 # {{formula:gap-head}}
 #
@@ -216,9 +226,10 @@ print(f"chance {masks.float().mean():.1%}, centre point {masks[:, 32, 32].float(
 # %% [markdown] id="picker-intro"
 # ## Pick a layer
 #
-# Any layer with a grid can be asked. Early layers have small cells and see little; late ones see much and place it coarsely. Step through the depth with
-# the arrow keys, change the class and the method, look at the signed map and at the channels that weigh most.
-# Try to answer: at which layer do the two shapes come apart? Does HiResCAM agree with Grad-CAM in the early layers?
+# Any layer with a grid can be asked. Early layers have small cells and see little; late ones see much and place it
+# coarsely. Step through the depth with the arrow keys, change the class and the method, look at the signed map and at
+# the channels that weigh most. Try to answer: at which layer do the two shapes come apart? Does HiResCAM agree with
+# Grad-CAM in the early layers?
 
 # %% id="layer-picker"
 pick_layers(networks.load("scenes_gap"), pairs(3, seed=20_002).pictures)
@@ -226,13 +237,14 @@ pick_layers(networks.load("scenes_gap"), pairs(3, seed=20_002).pictures)
 # %% [markdown] id="traps"
 # ## Three traps
 #
-# **The probability instead of the logit.** A probability falls when *any other* class rises, so its map is a contrast between
-# classes; and where the network is sure, its gradient fades away:
+# **The probability instead of the logit.** A probability falls when *any other* class rises, so its map is a contrast
+# between classes; and where the network is sure, its gradient fades away:
 #
 # {{formula:softmax-map}}
 #
-# Normalizing each map by its own maximum hides the fading. **The in-place ReLU.** `nn.ReLU(inplace=True)` overwrites the activation that a
-# naive hook has kept. **Train mode.** BatchNorm then mixes the pictures of a batch, and dropout makes the map random.
+# Normalizing each map by its own maximum hides the fading. **The in-place ReLU.** `nn.ReLU(inplace=True)` overwrites
+# the activation that a naive hook has kept. **Train mode.** BatchNorm then mixes the pictures of a batch, and dropout
+# makes the map random.
 
 # %% id="three-traps"
 x_one = pairs(1, seed=20_002).pictures
@@ -242,7 +254,8 @@ of_logit = grad_cam(tape.activations["features"], tape.gradients(target)["featur
 of_probability = grad_cam(
     tape.activations["features"], tape.gradients(lambda z: z.softmax(1)[0, target])["features"]
 )
-print(f"p = {logits.softmax(0)[target]:.4f}: largest value {of_logit.max():.3f} (logit), {of_probability.max():.5f} (probability)")
+p = logits.softmax(0)[target]
+print(f"p = {p:.4f}: largest value {of_logit.max():.3f} (logit), {of_probability.max():.5f} (probability)")
 
 torch.manual_seed(0)
 block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
@@ -253,7 +266,8 @@ with torch.no_grad():
 handle.remove()
 with record(block, "0") as tape:
     block(x_one)
-print(f"smallest value before the ReLU: the hook kept {kept[0].min():.3f}, record says {tape.activations['0'].min():.3f}")
+said = tape.activations["0"].min()
+print(f"smallest value before the ReLU: the hook kept {kept[0].min():.3f}, record says {said:.3f}")
 
 try:
     with record(torchvision.models.resnet18(weights=None), "layer4"):
@@ -264,12 +278,13 @@ except ValueError as sentence:
 # %% [markdown] id="guided"
 # ## Guided Grad-CAM
 #
-# Grad-CAM is coarse. Guided backpropagation is crisp: a backward pass in which every ReLU lets only positive gradients through. Their product, **Guided
-# Grad-CAM**, looks like the best of both:
+# Grad-CAM is coarse. Guided backpropagation is crisp: a backward pass in which every ReLU lets only positive
+# gradients through. Their product, **Guided Grad-CAM**, looks like the best of both:
 #
 # {{formula:guided-grad-cam}}
 #
-# But looks are not evidence. **Predict:** what does guided backpropagation show for a network with *random* weights, which knows nothing?
+# But looks are not evidence. **Predict:** what does guided backpropagation show for a network with *random* weights,
+# which knows nothing?
 
 # %% id="guided-grad-cam"
 untrained = networks.untrained("scenes_two_fc").model
@@ -284,14 +299,15 @@ for ax, title, m in zip(axes, titles, (crisp, detail, random_net), strict=True):
 figures.show(figure, alt="Guided backpropagation, Guided Grad-CAM, and guided backpropagation of an untrained network.")
 
 # %% [markdown] id="guided-read"
-# The network that knows nothing shows the shapes as well (look at its colour bar: its values are tiny, and a map
-# that is normalized hides that). Nie, Zhang and Patel (2018) showed that guided backpropagation comes close to *recovering the picture*,
-# whatever the class. In Guided Grad-CAM the place comes from Grad-CAM alone; the crispness is the picture's own.
+# The network that knows nothing shows the shapes as well (look at its colour bar: its values are tiny, and a map that
+# is normalized hides that). Nie, Zhang and Patel (2018) showed that guided backpropagation comes close to *recovering
+# the picture*, whatever the class. In Guided Grad-CAM the place comes from Grad-CAM alone; the crispness is the
+# picture's own.
 #
 # ## A photograph
 #
-# The same three lines explain a real network on a real photograph: SqueezeNet, trained on ImageNet's thousand classes, and a cat. (Without the
-# network's weights the cell keeps the picture that is stored here.)
+# The same three lines explain a real network on a real photograph: SqueezeNet, trained on ImageNet's thousand
+# classes, and a cat. (Without the network's weights the cell keeps the picture that is stored here.)
 
 # %% id="photograph" tags=["pretrained"]
 from skimage import data
@@ -310,26 +326,30 @@ else:
     figures.draw_heat_map(axes[1], relu(upsample(answer.map, (224, 224)))[0], picture=shown, label="logits")
     probability = answer.logits.softmax(1)[0, answer.target]
     axes[1].set_title(f"{real.classes[answer.target]}, p = {probability:.2f}", fontsize=10)
-    figures.show(figure, alt="A photograph of a cat's face and SqueezeNet's Grad-CAM for its top class, at features.12.")
+    figures.show(
+        figure, alt="A photograph of a cat's face and SqueezeNet's Grad-CAM for its top class, at features.12."
+    )
 
 # %% [markdown] id="photograph-read"
-# SqueezeNet ends conv -> ReLU -> GAP, with no linear layer at all, so CAM refuses it. Its ReLU has a second consequence: a class
-# whose logit is 0 has a gradient of 0 everywhere, and nothing can be said about why it *isn't* the answer. The picker says so in
-# words. And 13 x 13 cells over a photograph are coarse: "the ear" is about one cell.
+# SqueezeNet ends conv -> ReLU -> GAP, with no linear layer at all, so CAM refuses it. Its ReLU has a second
+# consequence: a class whose logit is 0 has a gradient of 0 everywhere, and nothing can be said about why it *isn't*
+# the answer. The picker says so in words. And 13 x 13 cells over a photograph are coarse: "the ear" is about one
+# cell.
 
 # %% [markdown] id="end"
 # ## What you have learnt
 #
 # - Grad-CAM is CAM with the mean gradient for a weight: any network, any layer with a grid, one backward pass.
-# - On GAP and one linear layer it *is* CAM, divided by {{Z}}, before the ReLU. On other heads, linear ones included, the averaging can put
-#   the evidence in the wrong place; HiResCAM doesn't average.
+# - On GAP and one linear layer it *is* CAM, divided by {{Z}}, before the ReLU. On other heads, linear ones included,
+#   the averaging can put the evidence in the wrong place; HiResCAM doesn't average.
 # - The ReLU shows half of the story; the counterfactual map is the other half.
 # - A map belongs to a layer, a class and a score. Report all three.
 #
 # ## Where it breaks
 #
-# Everything here treats the network as if it were linear around one picture. Lesson 4 takes functions so simple that the truth can be written down, y = x³ and
-# log x, and watches that assumption fail.
+# Everything here treats the network as if it were linear around one picture. Lesson 4 takes functions so simple that
+# the truth can be written down, y = x³ and log x, and watches that assumption fail.
 #
-# **Sources.** Selvaraju et al., *Grad-CAM*, ICCV 2017 (arXiv 1610.02391); Draelos and Carin, *Use HiResCAM instead of Grad-CAM*, arXiv 2011.08891 (2020); Springenberg et
-# al., *Striving for Simplicity*, ICLR Workshop 2015; Nie, Zhang, Patel, ICML 2018 (arXiv 1805.07039).
+# **Sources.** Selvaraju et al., *Grad-CAM*, ICCV 2017 (arXiv 1610.02391); Draelos and Carin, *Use HiResCAM instead of
+# Grad-CAM*, arXiv 2011.08891 (2020); Springenberg et al., *Striving for Simplicity*, ICLR Workshop 2015; Nie, Zhang,
+# Patel, ICML 2018 (arXiv 1805.07039).

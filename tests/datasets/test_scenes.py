@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
 from course_lib.datasets.scenes import CLASSES, COLOURS, SHAPES, VISIBLE, pairs, scenes
 from course_lib.networks import load
 from course_lib.networks.recipes import TEST_SEED, TRAIN_SEED
 from course_lib.networks.training import accuracy
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 
 from course_lib.datasets.vehicles import OTHERS, VEHICLES, vehicles
 from course_lib.evaluation import interval95
-from course_lib.experiments import read, vehicles_test_set
+from course_lib.experiments import read
+from course_lib.experiments.vehicles import vehicles_test_set
 
 
 @pytest.fixture(scope="module")

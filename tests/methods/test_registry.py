@@ -378,7 +378,7 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], type[Exception],
         Network,
         {"pictures": pictures().double()},
         TypeError,
-        r"The pictures are torch.float64 on cpu, but .* float32 on cpu: try pictures.to\(\"cpu\", torch.float32\).",
+        r"pictures are torch.float64 on cpu, but .* torch.float32 on cpu: try pictures.to\(\"cpu\", torch.float32\).",
     ),
     "no tensor": (Network, {"pictures": [[1.0]]}, TypeError, "Pictures are a tensor"),
     "train mode": (

@@ -6,10 +6,11 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from safetensors import safe_open
+
 from course_lib.networks import WEIGHTS, load, pretrained, untrained
 from course_lib.networks.recipes import RECIPES, TEST_SEED, TRAIN_SEED
 from course_lib.networks.training import accuracy, train
-from safetensors import safe_open
 
 
 @pytest.mark.parametrize("name", RECIPES)
