@@ -232,8 +232,9 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # %% [markdown] id="references"
 # ## Where it comes from
 #
-# The course grew from an article: Yi-Dar Tang (湯沂達), 為什麼模型會這樣認為？ (*Why does the model think so?
-# An introduction to explainable deep learning: visualization*), Taiwan AI Academy, 2020. It follows the article's path from linear
+# The course grew from an article: Yi-Dar Tang (湯沂達), 為什麼模型會這樣認為？
+# (*Why does the model think so? An introduction to explainable deep learning: visualization*), Taiwan AI Academy,
+# 2020. It follows the article's path from linear
 # models through CAM and Grad-CAM to the pitfalls of linear approximation; where it says something else, the lesson
 # shows why. The article in turn introduces part of
 #

@@ -26,7 +26,7 @@ from course_lib.datasets.scenes import pairs, scenes
 from course_lib.evaluation import interval95, pointing
 from course_lib.methods.cam import cam, grad_cam, hires_cam
 from course_lib.methods.propagation import guided_backpropagation, guided_grad_cam, guided_gradient
-from course_lib.methods.registry import explain
+from course_lib.methods.registry import METHODS, explain
 from course_lib.methods.steps import counterfactual, relu, upsample
 from course_lib.recording import record
 from course_lib.widgets.layer_picker import pick_layers
@@ -77,9 +77,15 @@ claim("gradient-is-weight-over-z", g, (w / Z)[None, :, None, None].expand_as(g))
 #
 # {{formula:grad-cam-alpha}}
 #
-# and then goes on as CAM does, with a ReLU at the end:
+# and then goes on as CAM does. This is the **raw map**, with both signs, in logits:
 #
 # {{formula:grad-cam}}
+#
+# What the paper shows is the part above 0, after a **ReLU**, "rectified linear unit":
+#
+# {{formula:grad-cam-relu}}
+#
+# We keep the two apart: a step that throws something away should be seen.
 #
 # Note *what* is averaged. It is the gradient. The network itself needs no average pooling, only a layer with a grid
 # of places and a score that can be differentiated. (One often reads that "the picture must pass a global average":
@@ -113,8 +119,9 @@ claim("grad-cam-sums-to-logit", mine.sum() + b, tape.output[0, target])
 # *Proof.* Let the head be GAP and one linear layer. Then {{S_c}} $= \sum_k w_k^c F_k + b_c$ with $F_k =
 # \frac{1}{Z}\sum_{ij} A^k_{ij}$. Only $F_k$ contains {{A}}, so ∂{{S_c}}/∂{{A}} $= w_k^c/Z$ at every place. The mean
 # of equal numbers is that number: {{alpha}} $= w_k^c/Z$, and the map is CAM divided by {{Z}}. *The other way round:*
-# if the head is linear and Grad-CAM gives every cell what the logit loses without it, then all gradients within a
-# channel are equal, so the head reads each channel's mean only. ∎
+# let the gradient be $w_k^c/Z$ at every place, whatever the activations are. Follow the straight line from 0 to $A$
+# and gather the slope on the way: $S_c(A) - S_c(0) = \int_0^1 \sum_{kij} \frac{w_k^c}{Z} A^k_{ij}\, dt = \sum_k w_k^c
+# F_k$. So the head is GAP and one linear layer, with the bias $b_c = S_c(0)$. No other head will do. ∎
 #
 # So "Grad-CAM generalizes CAM" holds up to the factor 1/{{Z}} and up to the ReLU. It is often shortened to "on linear
 # models there is no distortion". **That is wrong.** Keep the head linear, but let it read each place with its own
@@ -223,7 +230,38 @@ print(f"chance {masks.float().mean():.1%}, centre point {masks[:, 32, 32].float(
 #
 # For the network with GAP the two columns are equal, and must be.
 
+# %% [markdown] id="relatives"
+# ## Relatives
+#
+# All of them add up channels and differ in how they weigh them. **LayerCAM** (2021) is HiResCAM without the negative
+# gradients, made for early layers:
+#
+# {{formula:layer-cam}}
+#
+# **Grad-CAM++** (2018) weighs a channel by its positive gradients only, each with a factor of its own:
+#
+# {{formula:grad-cam-plus-plus}}
+#
+# **XGrad-CAM** (2020) averages the gradient, but counts a cell by its share of the channel's activation:
+#
+# {{formula:xgrad-cam}}
+#
+# **Predict:** which of the three equals Grad-CAM where the head is GAP and one linear layer, and which can't, because
+# it never sees a negative weight?
+
+# %% id="relatives-on-gap"
+answers = {name: explain(gap, x, target, name, "features").map for name in METHODS if METHODS[name].kind == "layer"}
+for name, m in answers.items():
+    alike = torch.corrcoef(torch.stack([m, answers["Grad-CAM"]]).flatten(1))[0, 1]
+    print(f"{name:11} from {m.min():+8.4f} to {m.max():+8.4f}, correlation with Grad-CAM {alike:.3f}")
+claim("xgrad-cam-equals-grad-cam-here", answers["XGrad-CAM"], answers["Grad-CAM"])
+claim("layer-cam-drops-negative-weights", answers["LayerCAM"], hires_cam(A[:, w > 0], g[:, w > 0]))
+
 # %% [markdown] id="picker-intro"
+# XGrad-CAM agrees: a weighted mean of equal gradients is that gradient. The other two leave out every channel that
+# speaks against the class, so their maps can't add up to the logit; and Grad-CAM++, whose weights are sums, isn't in
+# logits either. They still look much alike. A picture of a map doesn't show which of its claims hold.
+#
 # ## Pick a layer
 #
 # Any layer with a grid can be asked. Early layers have small cells and see little; late ones see much and place it
@@ -293,8 +331,9 @@ detail = guided_grad_cam(guided_gradient(network.model, picture, target), upsamp
 random_net = guided_backpropagation(untrained, picture, target)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 titles = ("guided backpropagation", "Guided Grad-CAM", "guided backpropagation,\nrandom weights")
-for ax, title, m in zip(axes, titles, (crisp, detail, random_net), strict=True):
-    figures.draw_heat_map(ax, m[0], signed=True, label="")
+units = ("logits per unit of input", "product of the two", "logits per unit of input")
+for ax, title, unit, m in zip(axes, titles, units, (crisp, detail, random_net), strict=True):
+    figures.draw_heat_map(ax, m[0], signed=True, label=unit)
     ax.set_title(title, fontsize=10)
 figures.show(figure, alt="Guided backpropagation, Guided Grad-CAM, and guided backpropagation of an untrained network.")
 
