@@ -13,6 +13,8 @@ from nbformat import NotebookNode
 
 MOST_FIGURE, MOST_NOTEBOOK = 60_000, 400_000
 """Bytes of one picture, and of a notebook."""
+YOURS = "yours"
+"""The tag of a cell that describes the reader's own computer: its outputs are not stored."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WORDS = {
     "stderr": 'writes to stderr ("{text}"); mend the cause, or tag the cell "warns" where the warning is its point',
@@ -30,6 +32,8 @@ def normalize(notebook: NotebookNode) -> None:
     for number, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = number
         cell.metadata.pop("execution", None)
+        if YOURS in cell.metadata.get("tags", []):
+            cell.outputs = []
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = number

@@ -32,8 +32,10 @@ figures.show(figures.compare([panels]), alt=alt)
 # words. About 20 minutes.
 #
 # ## Is everything there?
+#
+# The next cell looks at your computer: Python, the packages, the memory, the networks.
 
-# %% id="installation"
+# %% id="installation" tags=["yours"]
 from course_lib.classroom.installation import check_installation
 
 print(check_installation())

@@ -500,9 +500,8 @@ figures.show(figure, alt="A scene; by place: Grad-CAM, HiResCAM, and what the lo
 # All of this compares an explanation with the *function*. Whether the function uses the right evidence is another
 # matter: lesson 5 has a network that is nearly always right, for the wrong reason, and baselines that hide it.
 #
-# **Exercise.** `exercises/04_linear_approximation_exercise.ipynb`: gradient x input and its remainder from any
-# baseline, a function whose order flips, integrated gradients with a check of the sum, and the covariance that
-# Grad-CAM drops.
+# **Try it yourself.** Write gradient x input and its remainder from any baseline; find a function whose order flips;
+# write integrated gradients with a check of the sum; and the covariance that Grad-CAM drops.
 #
 # **Sources.** Sundararajan, Taly, Yan, *Axiomatic Attribution for Deep Networks*, ICML 2017 (arXiv 1703.01365);
 # Ancona, Ceolini, Öztireli, Gross, *Towards Better Understanding of Gradient-based Attribution Methods*, ICLR 2018

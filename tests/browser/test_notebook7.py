@@ -8,6 +8,9 @@ from tests.browser.test_layer_picker import NOTEBOOK, Picker
 
 pytestmark = pytest.mark.full
 
+ITS_OWN = "Cannot read properties of undefined (reading 'schema')"
+"""What Notebook 7.6's registry of settings throws on most starts, also for a notebook that holds nothing but 1 + 1."""
+
 
 def test_picker_works_in_notebook_7(open_notebook: Open) -> None:
     notebook = open_notebook(NOTEBOOK, "notebook")
@@ -23,4 +26,4 @@ def test_picker_works_in_notebook_7(open_notebook: Open) -> None:
     assert len(notebook.noted["messages"]) == messages
     picker.logit("gnu").click()
     expect(picker.logit("gnu")).to_have_attribute("aria-pressed", "true")
-    assert notebook.errors() == []
+    assert [error for error in notebook.errors() if error != ITS_OWN] == []

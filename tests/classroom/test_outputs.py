@@ -112,3 +112,10 @@ def test_a_notebook_over_400_kb_is_a_fault():
 def test_kinds_are_streams_and_mime_types_in_order():
     cell = notebook(stream("a"), shown(text_html="b", text_plain="b"), stream("c", "stderr")).cells[1]
     assert kinds(cell) == ["stdout", "text/html + text/plain", "stderr"]
+
+
+def test_what_describes_the_readers_computer_is_not_stored():
+    its_own = notebook(stream("24 GB of memory are free"))
+    its_own.cells[1].metadata.tags = ["yours"]
+    normalize(its_own)
+    assert its_own.cells[1].outputs == []
