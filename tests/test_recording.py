@@ -273,7 +273,7 @@ def test_memory_is_given_back():
             return len(gc.get_objects())
 
         first = explained(3)
-        assert explained(200) <= first + 10
+        assert explained(200) < first + 100  # one object kept each time would be 200; threads of other tests make a few
     finally:
         gc.enable()
 
