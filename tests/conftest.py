@@ -1,7 +1,8 @@
-"""What tests share: each lesson is run once. The plain run leaves out what needs the group `full`."""
+"""What tests share: each lesson is run once, beside the other tests. The plain run leaves out the group `full`."""
 
+import multiprocessing
 from collections.abc import Callable
-from functools import cache
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,32 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if needs_full or collection_path.name == "browser" else None
 
 
+Checked = tuple[list[str], Run | None]
+_lessons = pytest.StashKey[dict[str, "Future[Checked]"]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What looks at a run of a lesson comes last: until then the lessons run in a process of their own."""
+    items.sort(key=lambda item: "checked_lesson" in getattr(item, "fixturenames", ()))
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    using = [item for item in session.items if "checked_lesson" in getattr(item, "fixturenames", ())]
+    names = dict.fromkeys(item.callspec.params["name"] for item in using)  # type: ignore[attr-defined]
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    running = not session.config.option.collectonly and names
+    session.config.stash[_lessons] = {name: pool.submit(check, name, progress=False) for name in running or ()}
+    session.config.add_cleanup(lambda: pool.shutdown(cancel_futures=True))
+
+
 @pytest.fixture(scope="session")
-def checked_lesson() -> Callable[[str], tuple[list[str], Run | None]]:
+def checked_lesson(pytestconfig: pytest.Config) -> Callable[[str], Checked]:
     """checked_lesson(name) gives what differs between lesson and notebook, and the run; it is run once."""
-    return cache(lambda name: check(name, progress=False))
+    return lambda name: pytestconfig.stash[_lessons][name].result()
 
 
 @pytest.fixture(scope="session")
-def lesson_run(checked_lesson: Callable[[str], tuple[list[str], Run | None]]) -> Callable[[str], Run]:
+def lesson_run(checked_lesson: Callable[[str], Checked]) -> Callable[[str], Run]:
     """lesson_run(name) gives the run of a lesson, the one of `checked_lesson`."""
 
     def run(name: str) -> Run:

@@ -2,9 +2,8 @@
 # # 1. Linear models: where an explanation is exact
 #
 # **A program looks at a picture and says: a vehicle, 93 %. Why does it think so?** Deep learning is the mainstream
-# technique for image classification, object detection, speaker identification and speech recognition. Whoever relies
-# on such a model and cannot explain it can neither trace a failure nor fix it. This course is about explaining; it
-# starts where an explanation is exact.
+# technique for image classification, object detection, speaker identification and speech recognition, and it seldom
+# says why. This course is about explaining; it starts where an explanation is exact.
 #
 # After this lesson you can
 #
@@ -51,19 +50,26 @@ figures.show(figure, alt="Eight small drawn pictures: cars, vans and lorries, an
 # **hand-crafted feature**, and a small classifier turns the two numbers into a decision. If it errs, look at the two
 # numbers: the answer is **interpretable** by construction. Which mistake was it: a wheel not found, or a wheel found
 # where there is none? The answer points at the line of code to mend.
-#
+
+# %% [markdown] id="end-to-end"
 # **End to end.** A deep network takes the pixels and gives the answer. Its many **hidden layers** find their own
-# features. For an engineer this is attractive: the same program serves another task when it is given other data
-# (nearly: with *transfer learning*, training a network further that was trained on something else, the size of the
-# last layer, the preprocessing and the learning rate change as well). For a researcher it is a **black box**: it
-# works, and nobody can say why. So two directions of research have run side by side: one makes networks better, the
-# other makes them explain themselves. This course is about the second.
-#
+# features. For an engineer this is attractive: the same program serves another task when it is given other data, and
+# with *transfer learning*, training a network further that was trained on something else, few data will do.
+
+# %% [markdown] id="black-box"
+# For a researcher it is a **black box**: it works, and nobody can say why. Whoever relies on such a model and cannot
+# explain it can neither trace a failure nor fix it. So two directions of research have run side by side: one makes
+# networks better, the other makes them explain themselves. This course is about the second.
+
+# %% [markdown] id="history"
 # Why did the second come later? Explaining networks is not new: pictures that excite one neuron date from 2009, maps
 # of which pixels matter from 2013. But at first networks worked so poorly that few cared why they answered what they
 # answered, and when they worked well they had become too complex for any intuitive method: a ResNet-50 has 25.6
-# million weights, and reading them one by one tells nobody anything. Xie, Ras, van Gerven and Doran survey what has
-# come of it in their *Field Guide* (2020); this course follows the part of it on visualization, and of that first two
+# million weights, and reading them one by one tells nobody anything.
+
+# %% [markdown] id="field-guide"
+# Xie, Ras, van Gerven and Doran survey what has come of it in their *Field Guide* (arXiv, 2020; in the journal
+# version of 2022 Ras comes first); this course follows the part of it on visualization, and of that first two
 # methods, CAM and Grad-CAM.
 #
 # ## Two features
@@ -121,8 +127,7 @@ figures.show(
 # the two numbers:
 #
 # - **logistic regression** adds up weighted features and turns the sum into a probability;
-# - a **support vector machine** (SVM) draws the line with the widest margin. It gives a *margin*, no probability:
-#   that needs another fit on top (Platt's);
+# - a **support vector machine** (SVM) draws the line with the widest margin between the two classes;
 # - a **decision tree** asks one question after another. A small one can be read aloud.
 
 # %% id="classifiers"
@@ -140,6 +145,10 @@ for name, model in models.items():
 print(export_text(models["decision tree, depth 2"], feature_names=["wheel score", "metal score"]))
 
 # %% [markdown] id="classifiers-read"
+# "A classifier gives a probability" is true of the first only. The SVM gives a *margin*, a distance from its line;
+# the probability printed here comes from another fit on top of it (Platt's). And a tree without a limit has leaves of
+# one class each, so it says 0 or 1 and nothing between.
+#
 # The small tree *is* its explanation. The one without a limit is a tree as well, and nobody can read it:
 # "interpretable" is no property of a kind of model, but of a model of a certain size.
 #
@@ -156,19 +165,21 @@ for name in list(stored[0])[1:]:
     print(f"{name:20} {reached.mean():.1%}  (95 % interval {low:.1%} to {high:.1%})")
 tree, line = (np.array([row[name] for row in stored]) for name in ("tree of depth 2", "logistic regression"))
 claim("tree-beats-the-sum-each-time", bool((tree > line).all()), True)
-#
+
 # %% [markdown] id="contribution"
 # Either feature alone stays below both together, and in each of the five trainings the tree of depth 2 is better than
 # the sum. Keep its advantage in mind: it is the first sign that adding up contributions is a *choice*, and that the
 # world need not be a sum. First, though, the sum, because there everything can be said exactly.
-#
+
+# %% [markdown] id="linear-layer"
 # ## The contribution
 #
 # Take the logistic regression apart. Before its last step it is a **linear model**: {{x}} is input $i$, {{w_ij}} the
 # weight with which it enters output $j$, {{b_j}} the bias.
 #
 # {{formula:linear-layer}}
-#
+
+# %% [markdown] id="weight-times-input"
 # The output is a sum, so the share of each input can be read off. It is its **contribution**:
 #
 # {{formula:contribution}}
@@ -200,14 +211,16 @@ claim("contributions-add-up", phi.sum() + b, total)
 # vehicle"; each contribution pushes from there; the last bar is the sum. For the car both push up. The second picture
 # is the one that fooled the wheel score most: the model explains its mistake by itself. **Nothing in this explanation
 # is approximate.**
-#
+
+# %% [markdown] id="transfer"
 # ## End to end
 #
 # A small network gets the pixels and no features; another, trained on something else (shapes), only gets a new last
-# layer, which is the cheapest kind of transfer learning. How many pictures does each need until it is better than our
-# lines about wheels and metal? **Predict** the order at 30 pictures and at 1000. Each point is the mean of five
-# trainings, the band its 95 % interval. (The table was computed beforehand and is stored; one row is computed again
-# here.)
+# layer, which is the cheapest kind of transfer learning. ("Only the data change" is nearly true of it: the size of
+# the last layer, the preprocessing and the learning rate change as well.) How many pictures does each need until it
+# is better than our lines about wheels and metal? **Predict** the order at 30 pictures and at 1000. Each point is the
+# mean of five trainings, the band its 95 % interval. (The table was computed beforehand and is stored; one row is
+# computed again here.)
 
 # %% id="learning-curve"
 rows = experiments.read("vehicles_learning_curve")

@@ -68,7 +68,8 @@ for layer in layers(model, picture):
 # one number a channel, its mean, and one **fully connected layer** turns these means into logits. {{w}} is the weight
 # of channel $k$ for class $c$, {{b_c}} the bias of the class. A softmax turns logits into probabilities; it comes
 # after the part that matters here.
-#
+
+# %% [markdown] id="sum-swap"
 # From the means on, the network **is a linear model**, with the channel means as its inputs:
 #
 # {{formula:cam-line-1}}
@@ -77,7 +78,8 @@ for layer in layers(model, picture):
 # mean is itself a sum over places, and two sums may change places:
 #
 # {{formula:cam-sum-swap}}
-#
+
+# %% [markdown] id="cam"
 # What stands inside the sum over the places is a number for each place, and that is the **class activation map**
 # (Zhou et al., 2016):
 #
@@ -240,7 +242,8 @@ figures.show(figure, alt="Three scenes whose box from the map fits best and thre
 #
 # CAM explains a logit. But a classifier is usually judged by its **probabilities**, and the softmax only sees
 # differences of logits. Add one and the same vector $v$ to the weights of *every* class: all logits of a picture move
-# by the same amount and no probability changes. **Predict:** what does the map do?
+# by the same amount and no probability changes. Is the class activation map unique, then? **Predict:** what does it
+# do?
 
 # %% id="not-unique"
 W = model.fc.weight.detach().double()
@@ -267,7 +270,8 @@ figures.show(figure, alt="Three maps of one picture: two models with equal proba
 # activation map says nothing about why this class and not another. Take the mean over the classes away and what
 # remains is the same for both: the class-centred map, on the right. It explains the logit *against the average
 # class*.
-#
+
+# %% [markdown] id="where-not"
 # ## Where CAM cannot go
 #
 # It is often said that CAM works "for networks that end in a fully connected layer". VGG and AlexNet end in three of

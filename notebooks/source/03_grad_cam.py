@@ -86,7 +86,8 @@ claim("gradient-is-weight-over-z", g, (w / Z)[None, :, None, None].expand_as(g))
 # {{formula:grad-cam-relu}}
 #
 # We keep the two apart: a step that throws something away should be seen.
-#
+
+# %% [markdown] id="what-is-averaged"
 # Note *what* is averaged. It is the gradient. The network itself needs no average pooling, only a layer with a grid
 # of places and a score that can be differentiated. (One often reads that "the picture must pass a global average":
 # that is CAM's condition.) And it is differentiated with respect to the activations of a layer, not with respect to
@@ -123,9 +124,11 @@ claim("grad-cam-sums-to-logit", mine.sum() + b, tape.output[0, target])
 # and gather the slope on the way: $S_c(A) - S_c(0) = \int_0^1 \sum_{kij} \frac{w_k^c}{Z} A^k_{ij}\, dt = \sum_k w_k^c
 # F_k$. So the head is GAP and one linear layer, with the bias $b_c = S_c(0)$. No other head will do. ∎
 #
-# So "Grad-CAM generalizes CAM" holds up to the factor 1/{{Z}} and up to the ReLU. It is often shortened to "on linear
-# models there is no distortion". **That is wrong.** Keep the head linear, but let it read each place with its own
-# weight (flatten, then linear). Two cells are enough:
+# So "Grad-CAM generalizes CAM" holds up to the factor 1/{{Z}} and up to the ReLU.
+
+# %% [markdown] id="no-distortion"
+# The theorem is often shortened to "on linear models there is no distortion". **That is wrong.** Keep the head
+# linear, but let it read each place with its own weight (flatten, then linear). Two cells are enough:
 
 # %% id="counterexamples"
 for a, weights in (([1.0, 3.0], [1.0, 0.0]), ([2.0, 1.0], [1.0, -1.0])):
@@ -172,8 +175,8 @@ for name in ("convnext_tiny", "densenet121"):
 # ## What the ReLU hides
 #
 # The raw map has two signs. Light, warm cells raise the logit, dark blue ones lower it. Grad-CAM's ReLU keeps the
-# first kind: "where is the evidence *for* the class?" The other half is the **counterfactual map**: the places whose
-# removal would make the class *more* likely.
+# first kind: "where is the evidence *for* the class?" What is left no longer adds up to the logit. The other half is
+# the **counterfactual map**: the places whose removal would make the class *more* likely.
 #
 # {{formula:counterfactual}}
 
@@ -386,8 +389,10 @@ else:
 #
 # ## Where it breaks
 #
-# Everything here treats the network as if it were linear around one picture. Lesson 4 takes functions so simple that
-# the truth can be written down, y = x³ and log x, and watches that assumption fail.
+# Being linear is the strength of Grad-CAM and its weakness. The strength: it is simple, needs one backpropagation,
+# and every framework has that. The weakness: everything here treats the network as if it were linear around one
+# picture, and a complex network may be misjudged. Lesson 4 takes functions so simple that the truth can be written
+# down, y = x³ and log x, and watches that assumption fail.
 #
 # **Sources.** Selvaraju et al., *Grad-CAM*, ICCV 2017 (arXiv 1610.02391); Draelos and Carin, *Use HiResCAM instead of
 # Grad-CAM*, arXiv 2011.08891 (2020); Springenberg et al., *Striving for Simplicity*, ICLR Workshop 2015; Nie, Zhang,
