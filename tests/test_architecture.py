@@ -18,6 +18,7 @@ FLOW = [
     {"methods"},
     {"evaluation"},
     {"figures", "experiments"},
+    {"report"},
     {"widgets"},
     {"classroom"},
 ]

@@ -33,7 +33,7 @@ def own(model: nn.Module, weights_path: str | Path, classes: Sequence[str], prep
     Raises:
         TypeError: for a class instead of a model, or one string instead of the names
         ValueError: if the file isn't there, isn't a weights file or holds more than numbers; if weights are missing,
-            unexpected (with the nearest names), of another shape, NaN or infinite; if the model doesn't take a picture
+            unexpected (with the nearest names), or of another shape; if the model doesn't take a picture
             of this preprocessing, or gives no logits or another number of them
 
     >>> import tempfile
@@ -51,7 +51,6 @@ def own(model: nn.Module, weights_path: str | Path, classes: Sequence[str], prep
     path, model = Path(weights_path), model.cpu().eval()
     found, expected = _unwrapped(_read(path), model, path.name), model.state_dict()
     _check_names(found, expected, path.name)
-    _check_values(found, path.name)
     _check_logits(model, len(classes), preprocessing.size)
     model.load_state_dict(found)
     return Network(model, tuple(classes), preprocessing, path.stem)
@@ -114,28 +113,20 @@ def _unwrapped(held: Any, model: nn.Module, name: str) -> dict[str, Tensor]:
 
 
 def _check_names(found: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:
-    missing, unexpected = (sorted(a.keys() - b.keys()) for a, b in ((expected, found), (found, expected)))
-    near = {key: difflib.get_close_matches(key, unexpected or found, 1, 0.5) for key in missing[:1]}
+    missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     faults = [f"the model's {_some(missing)} isn't in it"] if missing else []
-    faults += [f"nearest to {key!r} is {close[0]!r}" for key, close in near.items() if close]
+    for near in difflib.get_close_matches(missing[0], unexpected or found, 1, 0.5) if missing else ():
+        faults.append(f"nearest to {missing[0]!r} is {near!r}")
     faults += [f"the model has no {_some(unexpected)}"] if unexpected else []
     if faults:
         raise ValueError(f"{name!r} doesn't fit the model: {'; '.join(faults)}. Build the model that was trained.")
-    wrong = [key for key in expected if found[key].shape != expected[key].shape]
+    shapes = {key: (tuple(found[key].shape), tuple(expected[key].shape)) for key in expected}
+    wrong = {key: f"{key!r} is {got}, not {meant}" for key, (got, meant) in shapes.items() if got != meant}
     if wrong:
-        shapes = [f"{key!r} is {tuple(found[key].shape)}, not {tuple(expected[key].shape)}" for key in wrong]
-        last = [*expected][-1].rpartition(".")[0]
-        heads = all(key.rpartition(".")[0] == last and found[key].shape[1:] == expected[key].shape[1:] for key in wrong)
-        hint = "Build the model that was trained."
-        if heads:
-            hint = f"It was trained for {len(found[wrong[0]])} classes: build the model with as many."
-        raise ValueError(f"{name!r} doesn't fit the model: in the file {_some(shapes, quote=False)}. {hint}")
-
-
-def _check_values(found: dict[str, Tensor], name: str) -> None:
-    bad = [key for key, values in found.items() if values.is_floating_point() and not values.isfinite().all()]
-    if bad:
-        raise ValueError(f"{name!r} holds NaN or infinity in {_some(bad)}: its training broke down.")
+        head = all(key.rpartition(".")[0] == [*expected][-1].rpartition(".")[0] for key in wrong)
+        which = f"with {len(found[next(iter(wrong))])} classes" if head else "that was trained"
+        first = "; ".join([*wrong.values()][:2])
+        raise ValueError(f"{name!r} doesn't fit the model: {first}. Build the model {which}.")
 
 
 def _check_logits(model: nn.Module, classes: int, size: int) -> None:
@@ -155,7 +146,6 @@ def _check_logits(model: nn.Module, classes: int, size: int) -> None:
         raise ValueError(f"The model gives {logits.shape[1]} logits, and {classes} classes are named: name each.")
 
 
-def _some(names: Iterable[str], most: int = 3, quote: bool = True) -> str:
-    every = [repr(name) if quote else name for name in names]
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+def _some(names: Iterable[str]) -> str:
+    every = [*map(repr, names)]
+    return ", ".join(every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")

@@ -88,10 +88,6 @@ def renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.replace("fc.", "fcs."): value for key, value in weights.items()}
 
 
-def broken(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return weights | {"fc.bias": torch.tensor([0.0, torch.nan])}
-
-
 REFUSED = {
     "a whole model": (lambda w: made(), "'mine.pt' holds more than numbers .a whole model.*model.state_dict"),
     "other objects": (lambda w: {"state_dict": w, "hyper": Namespace(a=1)}, "holds more than numbers"),
@@ -107,13 +103,12 @@ REFUSED = {
     "more": (lambda w: w | {"extra.weight": torch.ones(1)}, "the model has no 'extra.weight'. Build the model"),
     "other classes": (
         lambda w: made(classes=5).state_dict(),
-        r"'fc.weight' is \(5, 4\), not \(2, 4\).*It was trained for 5 classes: build the model with as many",
+        r"'fc.weight' is \(5, 4\), not \(2, 4\).*Build the model with 5 classes",
     ),
     "other widths": (
         lambda w: made(width=6).state_dict(),
-        r"'features.0.weight' is \(6, 3, 3, 3\), not \(4, 3, 3, 3\).*and 4 more. Build the model that was trained",
+        r"'features.0.weight' is \(6, 3, 3, 3\), not \(4, 3, 3, 3\).*Build the model that was trained",
     ),
-    "not a number": (broken, "holds NaN or infinity in 'fc.bias'"),
 }
 
 
