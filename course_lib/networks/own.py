@@ -78,7 +78,8 @@ def reinitialized(network: Network, seed: int = 0) -> Network:
 def _read(path: Path) -> Any:
     """What the file holds. (By its content: safetensors begin with the length of a header in JSON.)"""
     if not path.is_file():
-        raise ValueError(f"There is no file {str(path)!r}; a relative path starts at {str(Path.cwd())!r}.")
+        hint = "" if path.is_absolute() else f"; a relative path starts at {str(Path.cwd())!r}"
+        raise ValueError(f"There is no file {str(path)!r}{hint}.")
     try:
         with path.open("rb") as file:
             start = file.read(9)
