@@ -343,10 +343,9 @@ print("vehicle less no vehicle on black, grey, white:", ", ".join(f"{m:+.2f}" fo
 # class is weak here.
 #
 # The second test finds no shortcut: without the thing the network guesses, with nothing but the thing it is nearly as
-# good as before. (Lesson 5 has a network for which it is the other way round, and a map that didn't show it.) The
-# third is a small surprise. A grey picture gets a *larger* margin, for "no vehicle", than any real picture could ask
-# for. "No vehicle" is what the network says when it sees nothing, so a picture that is called "no vehicle" need not
-# contain a reason for it, and its map explains an absence.
+# good as before. (Lesson 5 has a network for which it is the other way round.) The third is worth a thought: all three
+# blank pictures are "no vehicle", the grey one by more than five logits. That is what the network says when it sees
+# nothing. So a picture that is called "no vehicle" need not contain a reason for it, and its map explains an absence.
 #
 # ## Second opinions that aren't
 #
@@ -366,11 +365,11 @@ for name, other in opinions.items():
 claim("hirescam-is-no-second-opinion", opinions["HiResCAM"], maps, rtol=1e-4, atol=1e-6)
 
 # %% [markdown] id="second-opinions-read"
-# HiResCAM agrees *perfectly*, which says nothing: on GAP and one linear layer it is the same formula (lesson 3). LayerCAM
-# and Grad-CAM++ are built from the same activations and gradients, so they are siblings, not witnesses. Gradient x
-# input takes another road, and agrees less. And the other class? With two classes its map is nearly the **negative**:
-# what speaks for one speaks against the other. That is the **counterfactual** map in another dress, and no
-# independent confirmation. With a thousand classes it is a real question: a map that stays the same for *every* class
+# HiResCAM agrees *perfectly*, which says nothing: on GAP and one linear layer it is the same formula (lesson 3).
+# LayerCAM and Grad-CAM++ are built from the same activations and gradients, so they are siblings, not witnesses.
+# Gradient x input takes another road, and agrees less. And the other class? With two classes its map is nearly the
+# **negative**: what speaks for one speaks against the other. That is the **counterfactual** map in another dress, and
+# no independent confirmation. With a thousand classes it is a real question: a map that stays the same for *every* class
 # isn't class-discriminative, and explains the picture rather than the answer.
 #
 # So the checks, from strong to weak:
@@ -397,10 +396,12 @@ page = report(my_network, mine.undo(x[best]), title, f"{folder.name}/mine", laye
 figures.show(page.figure, alt=page.alt)
 
 # %% [markdown] id="own-report-read"
-# Look at the range of the shuffled models before you are pleased with the map. On *one* picture with one thing in the
-# middle, a control may agree with nearly anything. What counts is the table above, over 40 pictures, and a page like
-# this one is the illustration. The PDF is vector graphics: its letters can be searched and read aloud, and the same
-# words are the alternative text of the picture.
+# The map marks the **wheels**, covering a wheel costs most, and none of the five shuffled models comes near this
+# agreement. Nobody told the network about wheels. It is tempting to write "it recognizes vehicles by their wheels", and
+# for this picture much speaks for it. But the picture was *chosen*, as the surest of 40, where the mean agreement was
+# far lower. What counts is the table of the interventions, over all 40; a page like this one is its illustration.
+# (Lesson 1 has things with round parts that are no wheels. What would you cover next?) The PDF is vector graphics: its
+# letters can be searched and read aloud, and the same words are the picture's alternative text.
 #
 # ## Maps A and B
 #
@@ -429,8 +430,8 @@ claim("the-scale-gives-it-away", largest["A"] < 0.01 * largest["B"], True)
 #
 # ## Where it breaks
 #
-# All of this asks whether a map is true to *one network*. Whether the network is right about the world, whether a person
-# understands the map, and whether a decision should rest on it are other questions, and no heat map answers them.
+# All of this asks whether a map is true to *one network*. Whether the network is right about the world, whether a
+# person understands the map, and whether a decision should rest on it are other questions. No heat map answers them.
 #
 # **Now yours.** Put your class into the cell of `MyNetwork`, your file into `own`, your preprocessing beside it, and
 # begin with the accuracy.
