@@ -35,7 +35,7 @@ from course_lib.methods.registry import explain
 from course_lib.methods.steps import normalize, relu, upsample
 from course_lib.networks.own import own, reinitialized
 from course_lib.preprocessing import Preprocessing
-from course_lib.report import occluded, report
+from course_lib.report import report
 from course_lib.widgets.layer_picker import pick_layers
 
 scene = pairs(1, seed=20_002).pictures
@@ -44,12 +44,12 @@ shuffled = reinitialized(learnt, seed=0)
 target = int(learnt.model(scene).argmax())
 
 
-def guided(network: networks.Network) -> Tensor:
+def guided(model: nn.Module) -> Tensor:
     """Guided backpropagation, prettified as usual: only what is positive, scaled to [0, 1]."""
-    return normalize(relu(explain(network.model, scene, target, "guided backpropagation").map))[0]
+    return normalize(relu(explain(model, scene, target, "guided backpropagation").map))[0]
 
 
-a, b = guided(shuffled), guided(learnt)
+a, b = guided(shuffled.model), guided(learnt.model)
 panels = [figures.Panel("picture", scene[0]), figures.Panel("map A", heat_map=a), figures.Panel("map B", heat_map=b)]
 figures.show(
     figures.compare([panels], label="share of the largest value"),
@@ -137,7 +137,7 @@ try:
     title = "Chelsea, a cat (scikit-image; photograph by Stéfan van der Walt)"
 except ConnectionError as sentence:
     print(sentence)
-    real, photograph, places = network, scene[0], ("features.block3", "features")
+    real, photograph, places = network, scene[0], ("features.block3.relu", "features.block5.relu")
 pick_layers(real, {title.split(",")[0]: photograph}, layer=places[-1], static_layers=places)
 
 # %% id="photograph-report" tags=["pretrained"]
@@ -267,10 +267,18 @@ def squares(maps: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(upsample(maps, (96, 96), "nearest")[:, None], 8).flatten(1)
 
 
+def after_covering(chosen: Tensor) -> Tensor:
+    """The logits of x when the chosen squares, (B, 64) or (1, 64) of 0 and 1, get the picture's mean colour."""
+    cover = upsample(chosen.view(-1, 8, 8), (96, 96), "nearest")[:, None]
+    with torch.no_grad():
+        return model(x + cover * (x.mean((-2, -1), keepdim=True) - x))
+
+
 n = 40
 x, model, answers = x_test[:n], my_network.model, logits[:n].argmax(1)
-lost = torch.stack([occluded(my_network, one[None], int(c)).flatten() for one, c in zip(x, answers, strict=True)])
 bias, own_logit = model.fc.bias.detach()[answers], logits[:n].gather(1, answers[:, None])[:, 0]
+one_each = torch.eye(64)[:, None]
+lost = torch.stack([own_logit - after_covering(one)[torch.arange(n), answers] for one in one_each], 1)  # (40, 64)
 print(f"{'layer':11} {'cells':>8} {'pixels':>7}   {'sum + bias - logit':>18}   agreement with covered squares")
 for layer in layers(model, x[:1]):
     if layer.grid and layer.kind == "Sequential" and layer.name != "features":
@@ -316,10 +324,8 @@ orders = {
 }
 effects = {}
 for name, order in orders.items():
-    chosen = torch.zeros(n, 64).scatter(1, order.topk(8).indices, 1).view(n, 8, 8)
-    cover = upsample(chosen, (96, 96), "nearest")[:, None]
-    changed = model(x + cover * (x.mean((-2, -1), keepdim=True) - x)).detach()
-    loss_of = own_logit - changed.gather(1, answers[:, None])[:, 0]
+    changed = after_covering(torch.zeros(n, 64).scatter(1, order.topk(8).indices, 1))
+    loss_of = own_logit - changed[torch.arange(n), answers]
     flips = changed.argmax(1) != answers
     effects[name] = float(loss_of.mean())
     print("{:31} logit loses {:5.2f} ({:5.2f} to {:5.2f})".format(name, loss_of.mean(), *interval95(loss_of)), end="")
@@ -369,8 +375,8 @@ claim("hirescam-is-no-second-opinion", opinions["HiResCAM"], maps, rtol=1e-4, at
 # LayerCAM and Grad-CAM++ are built from the same activations and gradients, so they are siblings, not witnesses.
 # Gradient x input takes another road, and agrees less. And the other class? With two classes its map is nearly the
 # **negative**: what speaks for one speaks against the other. That is the **counterfactual** map in another dress, and
-# no independent confirmation. With a thousand classes it is a real question: a map that stays the same for *every* class
-# isn't class-discriminative, and explains the picture rather than the answer.
+# no independent confirmation. With a thousand classes it is a real question: a map that stays the same for *every*
+# class isn't class-discriminative, and explains the picture rather than the answer.
 #
 # So the checks, from strong to weak:
 #

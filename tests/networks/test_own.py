@@ -193,3 +193,18 @@ def test_the_control_has_the_same_numbers_in_another_order():
     assert control.model.fc.weight.equal(reinitialized(network, seed=3).model.fc.weight)
     assert not control.model.fc.weight.equal(reinitialized(network, seed=4).model.fc.weight)
     assert control.model.fc.weight.requires_grad and not control.model.training
+
+
+@pytest.mark.full
+def test_a_real_file_gives_what_torchvision_gives(tmp_path):
+    from torchvision.models import squeezenet1_0
+
+    from tests.real.material import folder, squeezenet
+
+    with squeezenet(tmp_path) as expected:
+        weights = folder() / "weights" / "squeezenet1_0.pth"
+        network = own(squeezenet1_0(), weights, expected.classes, expected.preprocessing)
+        x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        assert network.model(x).equal(expected.model(x))
+        with pytest.raises(ValueError, match=r"'classifier.1.weight' is \(1000, .*Build the model with 1000 classes"):
+            own(squeezenet1_0(num_classes=10), weights, NAMES, expected.preprocessing)
