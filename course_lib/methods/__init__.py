@@ -1,3 +1,3 @@
 """One family of explanations a file; importing the package fills the registry with all of them."""
 
-from course_lib.methods import cam, gradients, perturbation, propagation  # noqa: F401
+from course_lib.methods import cam, gradients, perturbation, propagation, relevance  # noqa: F401

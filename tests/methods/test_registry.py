@@ -73,10 +73,11 @@ def test_every_method_explains(name):
 def test_the_methods_of_the_course():
     assert list(METHODS) == [
         "CAM", "Grad-CAM", "HiResCAM", "Grad-CAM++", "LayerCAM", "XGrad-CAM",
-        "saliency", "gradient x input", "integrated gradients", "guided backpropagation",
+        "saliency", "gradient x input", "integrated gradients", "saliency of the loss", "SmoothGrad",
+        "guided backpropagation", "deconvolution", "LRP epsilon", "LRP alpha-beta", "LRP z+", "DeepLIFT",
     ]  # fmt: skip
     assert {method.kind for method in METHODS.values()} == {"head", "layer", "input", "model"}
-    assert all(method.units.startswith("logits") and method.source for method in METHODS.values())
+    assert all(method.units.startswith(("logits", "nats")) and method.source for method in METHODS.values())
 
 
 def test_cam_adds_up_to_the_logit_and_grad_cam_is_cam_by_z():
