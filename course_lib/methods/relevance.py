@@ -133,7 +133,7 @@ class _Followed(torch.fx.Interpreter):
         received: dict[torch.fx.Node, Tensor] = {output.args[0]: relevance}
         absorbed = relevance.new_zeros(len(relevance))
         for node in reversed(nodes):
-            if node.op == "placeholder" or node not in received:
+            if node.op in ("placeholder", "get_attr") or node not in received:
                 continue
             into = [n for n in node.all_input_nodes if n in values]
             arriving = received.pop(node)

@@ -1,4 +1,4 @@
-"""Guided backpropagation: one changed rule, at each ReLU however it is written."""
+"""Guided backpropagation and deconvolution: one changed rule, at each ReLU however it is written."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.methods.propagation import guided_backpropagation, guided_grad_cam, guided_gradient
+from course_lib.methods.propagation import deconvolution, guided_backpropagation, guided_grad_cam, guided_gradient
 from course_lib.recording import INPUT, record
 
 
@@ -57,6 +57,8 @@ def test_on_paper(relu):
     expected = model(x)
     assert guided_backpropagation(model, x, 0).tolist() == [[[2.0, 2.0]]]
     assert guided_backpropagation(model, x, 1).tolist() == [[[4.0, -4.0]]]
+    assert deconvolution(model, x, 0).tolist() == [[[2.0 - 5.0, 2.0]]], "the third, shut on the way up, passes 5 down"
+    assert deconvolution(model, x, 1).tolist() == [[[4.0 - 1.0, -4.0]]]
     with record(model, INPUT) as tape:
         model(x)
     assert tape.gradients(0)[INPUT].tolist() == [[[[-1.0, 5.0]]]]
@@ -84,6 +86,14 @@ def test_the_rule_layer_by_layer(inplace):
     torch.testing.assert_close(guided_backpropagation(model, x, 1), expected.sum(1))
 
 
+def test_deconvolution_layer_by_layer():
+    model, x = network(False), torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    above = model[5].weight.detach()[1].clamp(min=0).view(1, 6, 2, 2)
+    below = F.conv_transpose2d(above, model[2].weight.detach()).clamp(min=0)
+    expected = F.conv_transpose2d(below, model[0].weight.detach()).sum(1)
+    torch.testing.assert_close(deconvolution(model, x, 1), expected.expand(2, 6, 6))  # without a pooling: of no picture
+
+
 def test_pictures_do_not_touch_each_other():
     model, x = network(True), torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     both = guided_gradient(model, x, 1)
@@ -93,6 +103,8 @@ def test_pictures_do_not_touch_each_other():
 def test_a_network_without_relus():
     with pytest.raises(ValueError, match="changes the rule at ReLUs, and no ReLU ran in this model."):
         guided_backpropagation(nn.Sequential(nn.Flatten(), nn.GELU()), torch.ones(1, 3, 2, 2), 0)
+    with pytest.raises(ValueError, match="Deconvolution changes the rule at ReLUs, and no ReLU ran in this model."):
+        deconvolution(nn.Sequential(nn.Flatten(), nn.GELU()), torch.ones(1, 3, 2, 2), 0)
 
 
 def test_guided_grad_cam_keeps_edges_where_the_map_is_positive():
