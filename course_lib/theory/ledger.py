@@ -1,9 +1,21 @@
 """The ledger: each formula that a lesson prints, by id, and the notation that they share."""
 
 from course_lib.theory.formula import FORMULAS, Formula
-from course_lib.theory.identities import class_activation_maps, grad_cam, linear_approximation, linear_models
+from course_lib.theory.identities import (
+    class_activation_maps,
+    grad_cam,
+    gradient_and_propagation,
+    linear_approximation,
+    linear_models,
+)
 from course_lib.theory.notation import NOTATION, SYMBOLS
 
 __all__ = ["FORMULAS", "NOTATION", "SYMBOLS", "Formula"]
-LESSONS = {1: linear_models, 2: class_activation_maps, 3: grad_cam, 4: linear_approximation}
+LESSONS = {
+    1: linear_models,
+    2: class_activation_maps,
+    3: grad_cam,
+    4: linear_approximation,
+    7: gradient_and_propagation,
+}
 """Which lesson a file of identities belongs to."""

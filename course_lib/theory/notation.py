@@ -25,6 +25,8 @@ NOTATION: dict[str, tuple[str, str]] = {
     "H_c": (r"H_c(i, j)", "HiResCAM map"),
     "h": (r"h", "head: what the network computes after the pooling"),
     "IG": (r"\mathrm{IG}_i", "integrated gradient of input i"),
+    "R": (r"R_i", "relevance of neuron or pixel i: its share of what is explained"),
+    "z": (r"z_j", "what neuron j adds up, before its ReLU"),
 }
 """name -> (LaTeX, meaning)"""
 
