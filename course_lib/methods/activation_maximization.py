@@ -1,5 +1,7 @@
 """Activation maximization: not a map of a picture, but a picture that a class or a channel likes best."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
@@ -34,7 +36,8 @@ def activation_maximization(
         steps, rate: how many steps, and η
         decay: λ
         radius: r, the ball that x is put back into after each step
-        blur: standard deviation in pixels of a blur of what was added, after each step but the last
+        blur: standard deviation in pixels of a blur of the gradient, so that what grows is smooth (still uphill, since
+            a Gaussian blur turns no gradient round)
         jitter: largest shift in pixels, drawn anew for each step, so that no pattern can sit on the grid
         limits: the range of a pixel, (0, 1) say, that x is put back into after each step
         seed: of the shifts
@@ -57,14 +60,14 @@ def activation_maximization(
         raise ValueError(f"Activation maximization needs at least one step, not {steps}.")
     random, start = torch.Generator().manual_seed(seed), start.detach()
     x = start.clone()
-    for step in tqdm(range(steps), desc="activation maximization", disable=not progress):
+    for _ in tqdm(range(steps), desc="activation maximization", disable=not progress):
         shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
         with record(model, INPUT) as tape:
             model(x.roll(shift, (-2, -1)))
         gradient = tape.gradients(score)[INPUT].roll([-s for s in shift], (-2, -1))
+        if blur:
+            gradient = gaussian_blur(gradient, 2 * math.ceil(3 * blur) + 1, blur)
         x = x + rate * (gradient - 2 * decay * (x - start))
-        if blur and step < steps - 1:
-            x = start + gaussian_blur(x - start, 2 * round(3 * blur) + 1, blur)
         if radius is not None:
             length = (x - start).flatten(1).norm(dim=1).view(-1, 1, 1, 1)
             x = start + (x - start) * (radius / length.clamp(min=radius))

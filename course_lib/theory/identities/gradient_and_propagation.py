@@ -144,7 +144,7 @@ formula("deep-lift-completeness", "identity", r"\sum_i R_i = S_c(x) - S_c(x')",
                                  _logit(V, w, b, x) - _logit(V, w, b, 0 * x - 1))]),
         prove=lambda: [sp.simplify(((symbols("x") - symbols("u")) * symbols("W")).sum() * sp.Symbol("R") /
                                    (symbols("W") @ symbols("x") - symbols("W") @ symbols("u")) - sp.Symbol("R"))],
-        counterexamples={"gradient x input": lambda: (ONES[3].sum() * 2, _logit(*ONES) - _logit(*ONES[:3], -ONES[3]))})
+        counterexamples={"gradient x input": lambda: (6.0, _logit(*ONES) - 1)})
 formula("linear-agreement", "identity",
         r"f = \sum_i w_i x_i + b: \quad (x_i - x'_i)\, \frac{\partial f}{\partial x_i} = \mathrm{IG}_i "
         r"= R_i^{\mathrm{DeepLIFT}} = f(x) - f(x \text{ with } x_i = x'_i) = w_i\, (x_i - x'_i)",
