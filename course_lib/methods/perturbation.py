@@ -59,7 +59,7 @@ def occlusion(
     return torch.einsum("nb,nhw->bhw", losses, covers) / covers.sum(0)
 
 
-@register("prediction difference", kind="model", units="bits of evidence", source="Zintgraf et al., ICLR 2017")
+@register("prediction difference", kind="model", units="bits", source="Zintgraf et al., ICLR 2017")
 @torch.no_grad()
 def prediction_difference(
     model: nn.Module,
@@ -109,7 +109,7 @@ def prediction_difference(
     return torch.einsum("nb,nhw->bhw", evidence, covers) / covers.sum(0)
 
 
-@register("representation erasure", kind="model", units="log-likelihood", source="Li et al., 2016")
+@register("representation erasure", kind="model", units="nats", source="Li et al., 2016")
 @torch.no_grad()
 def representation_erasure(
     model: nn.Module,
@@ -128,7 +128,7 @@ def representation_erasure(
         at: name or module of the layer whose output is (B, K, h, w); without it, the last one that gives such an output
 
     Returns:
-        (B, h, w), in units of the natural logarithm
+        (B, H, W), in nats (units of the natural logarithm): each pixel has what its cell costs
 
     Raises:
         ValueError: for a layer without a grid
@@ -156,10 +156,11 @@ def representation_erasure(
             losses.append(before - after.view(len(some), -1))
     finally:
         handle.remove()
-    return torch.cat(losses).T.view(len(pictures), *shape[-2:])
+    cost = torch.cat(losses).T.view(len(pictures), 1, *shape[-2:])
+    return F.interpolate(cost, pictures.shape[-2:], mode="nearest")[:, 0]
 
 
-@register("meaningful perturbation", kind="model", signed=False, units="share erased", source="Fong & Vedaldi, 2017")
+@register("meaningful perturbation", kind="model", signed=False, units="share", source="Fong & Vedaldi, 2017")
 def meaningful_perturbation(
     model: nn.Module,
     pictures: Tensor,
@@ -209,7 +210,7 @@ def meaningful_perturbation(
     return F.interpolate(raw.detach().sigmoid(), size, mode="bilinear", align_corners=False)[:, 0]
 
 
-@register("RISE", kind="model", signed=False, units="logits", source="Petsiuk et al., BMVC 2018")
+@register("RISE", kind="model", units="logits", source="Petsiuk et al., BMVC 2018")
 @torch.no_grad()
 def rise(
     model: nn.Module,

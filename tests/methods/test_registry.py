@@ -65,8 +65,10 @@ def test_every_method_explains(name):
     assert found.map.isfinite().all() and not found.map.requires_grad
     assert not found.logits.requires_grad and torch.allclose(found.logits, model(x))
     assert method.signed or found.map.min() >= 0
+    tolerance = 1e-2 if name == "meaningful perturbation" else 1e-6  # a search carries rounding far
     for place in range(2):
-        torch.testing.assert_close(explain(model, x[place], 3, name).map[0], found.map[place], rtol=1e-4, atol=1e-6)
+        alone = explain(model, x[place], 3, name).map[0]
+        torch.testing.assert_close(alone, found.map[place], rtol=1e-4, atol=tolerance)
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 
 
@@ -74,10 +76,12 @@ def test_the_methods_of_the_course():
     assert list(METHODS) == [
         "CAM", "Grad-CAM", "HiResCAM", "Grad-CAM++", "LayerCAM", "XGrad-CAM",
         "saliency", "gradient x input", "integrated gradients", "saliency of the loss", "SmoothGrad",
+        "occlusion", "prediction difference", "representation erasure", "meaningful perturbation", "RISE",
         "guided backpropagation", "deconvolution", "LRP epsilon", "LRP alpha-beta", "LRP z+", "DeepLIFT",
     ]  # fmt: skip
     assert {method.kind for method in METHODS.values()} == {"head", "layer", "input", "model"}
-    assert all(method.units.startswith(("logits", "nats")) and method.source for method in METHODS.values())
+    measured_in = {method.units.split()[0] for method in METHODS.values()}
+    assert measured_in == {"logits", "nats", "bits", "share"} and all(method.source for method in METHODS.values())
 
 
 def test_cam_adds_up_to_the_logit_and_grad_cam_is_cam_by_z():
