@@ -201,13 +201,21 @@ def meaningful_perturbation(
     with torch.enable_grad():
         for _ in tqdm(range(steps), desc="meaningful perturbation", disable=not progress):
             mask = raw.sigmoid()
-            ragged = (mask.diff(dim=-1).abs().sum() + mask.diff(dim=-2).abs().sum()) / cells**2
             shown = F.interpolate(mask, size, mode="bilinear", align_corners=False)
             chance = model(pictures * (1 - shown) + other * shown).softmax(1)[:, target]
-            loss = area * mask.mean((1, 2, 3)).sum() + smooth * ragged + chance.sum()
-            (raw.grad,) = torch.autograd.grad(loss, raw)
+            (raw.grad,) = torch.autograd.grad(price(mask, chance, area, smooth).sum(), raw)
             optimizer.step()
     return F.interpolate(raw.detach().sigmoid(), size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def price(mask: Tensor, chance: Tensor, area: float, smooth: float) -> Tensor:
+    """What meaningful perturbation minimizes, (B,): area mean(m) + smooth mean|∇m| + p_c, for masks (B, 1, h, w).
+
+    >>> price(torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([0.5]), area=0.2, smooth=0.1)  # 0.1 + 0.05 + 0.5
+    tensor([0.6500])
+    """
+    ragged = mask.diff(dim=-1).abs().sum((1, 2, 3)) + mask.diff(dim=-2).abs().sum((1, 2, 3))
+    return area * mask.mean((1, 2, 3)) + smooth * ragged / mask[0].numel() + chance
 
 
 @register("RISE", kind="model", units="logits", source="Petsiuk et al., BMVC 2018")

@@ -7,6 +7,7 @@ from course_lib.theory.identities import (
     gradient_and_propagation,
     linear_approximation,
     linear_models,
+    perturbation,
 )
 from course_lib.theory.notation import NOTATION, SYMBOLS
 
@@ -17,5 +18,6 @@ LESSONS = {
     3: grad_cam,
     4: linear_approximation,
     7: gradient_and_propagation,
+    8: perturbation,
 }
 """Which lesson a file of identities belongs to."""
