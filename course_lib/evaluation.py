@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.ndimage import label
-from scipy.stats import t
+from scipy.stats import rankdata, t
 from torch import Tensor
+from torch.nn import functional as F
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels; x1 and y1 are the first column and row outside
 
@@ -84,6 +85,51 @@ def mass_in_mask(maps: Tensor, masks: Tensor) -> Tensor:
     positive = maps.clamp(min=0)
     total = positive.sum((1, 2))
     return (positive * masks).sum((1, 2)) / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Do two maps put the places in the same order? Spearman's ρ of each pair of maps, (B, h, w), (B, h, w) -> (B,).
+
+    The correlation of the ranks (of equal values their mean rank): 1 the same order, -1 the reverse, near 0 unrelated.
+    A constant map has no order and gives 0. Raises ValueError if the shapes differ or a value isn't finite.
+    Source: Spearman, American Journal of Psychology 15 (1904).
+
+    >>> rank_correlation(torch.tensor([[[1.0, 2.0, 9.0]]]), torch.tensor([[[3.0, 4.0, 5.0]]]))
+    tensor([1.])
+    """
+    if a.ndim != 3 or a.shape != b.shape:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"Maps that are ranked together must both be (B, h, w), not {shapes}.")
+    ranks = [torch.from_numpy(rankdata(_finite(one).flatten(1).cpu().numpy(), axis=1)) for one in (a, b)]
+    x, y = (one - one.mean(1, keepdim=True) for one in ranks)
+    size = (x.square().sum(1) * y.square().sum(1)).sqrt()
+    return ((x * y).sum(1) / torch.where(size > 0, size, 1)).float()
+
+
+def completeness_gap(maps: Tensor, to_explain: Tensor) -> Tensor:
+    """How far a map's sum is from what there is to explain: |Σ M - (S_c(x) - S_c(x'))|, (B, h, w) -> (B,).
+
+    In logits, for a map in logits only; x' is the method's baseline. Source: completeness, as in
+    Sundararajan, Taly, Yan, ICML 2017.
+
+    >>> completeness_gap(torch.tensor([[[3.0, -1.0]]]), torch.tensor([2.5]))
+    tensor([0.5000])
+    """
+    return (_finite(maps).sum((1, 2)) - to_explain).abs()
+
+
+def edge_map(pictures: Tensor) -> Tensor:
+    """A control that knows the picture but no model: how steep the brightness is, (B, 3, H, W) -> (B, H, W).
+
+    |∇| by Sobel's two filters on the mean of the colours; at the border the picture is continued by its last pixel.
+    Source: Sobel and Feldman (1968); as a control: Adebayo et al., NeurIPS 2018.
+
+    >>> edge_map(torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 4, 4))[0, 0]
+    tensor([0., 4., 4., 0.])
+    """
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(pictures)
+    grey = F.pad(pictures.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    return F.conv2d(grey, torch.stack([across, across.T])[:, None]).square().sum(1).sqrt()
 
 
 def random_map(shape: Sequence[int], generator: torch.Generator) -> Tensor:
