@@ -103,7 +103,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
     ranks = [torch.from_numpy(rankdata(_finite(one).flatten(1).cpu().numpy(), axis=1)) for one in (a, b)]
     x, y = (one - one.mean(1, keepdim=True) for one in ranks)
     size = (x.square().sum(1) * y.square().sum(1)).sqrt()
-    return ((x * y).sum(1) / torch.where(size > 0, size, 1)).float()
+    return ((x * y).sum(1) / torch.where(size > 0, size, 1)).to(_finite(a))
 
 
 def completeness_gap(maps: Tensor, to_explain: Tensor) -> Tensor:

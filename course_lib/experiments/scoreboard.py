@@ -108,6 +108,15 @@ def explainer(method: str, network: str) -> Explainer:
     return controls.get(method, partial(by, method))
 
 
+def maps_of(explained: Explainer, model: nn.Module, pictures: Tensor, target: Tensor) -> Tensor:
+    """The raw map of each picture for its own class (n,), class by class: a method takes one class at a time."""
+    parts = {int(c): explained(model, pictures[target == c], int(c)) for c in target.unique()}
+    together = torch.empty(len(pictures), *next(iter(parts.values())).shape[1:])
+    for c, part in parts.items():
+        together[target == c] = part.detach()
+    return together
+
+
 def scoreboard_row(network: str, method: str) -> dict[str, Any]:
     """Every score of one method on one network, or "why not": the method's own sentence where it can't be used."""
     row: dict[str, Any] = {"passes": float("nan")}
@@ -134,12 +143,7 @@ def _measure(network: str, method: str, row: dict[str, Any]) -> list[tuple[str, 
     kind = METHODS[judged].kind if judged in METHODS else ""
 
     def maps(changed: nn.Module, n: int, target: Tensor) -> Tensor:
-        """The maps of the first n pictures, class by class: a method takes one class for all its pictures."""
-        parts = {int(c): explained(changed, pictures[:n][target[:n] == c], int(c)) for c in target[:n].unique()}
-        together = torch.empty(n, *next(iter(parts.values())).shape[1:])
-        for c, part in parts.items():
-            together[target[:n] == c] = part.detach()
-        return together
+        return maps_of(explained, changed, pictures[:n], target[:n])
 
     with count_passes(own_model) as passes:
         explained(model, pictures[:2], int(labels[0]))

@@ -3,6 +3,7 @@
 from course_lib.theory.formula import FORMULAS, Formula
 from course_lib.theory.identities import (
     class_activation_maps,
+    evaluation,
     grad_cam,
     gradient_and_propagation,
     linear_approximation,
@@ -19,5 +20,6 @@ LESSONS = {
     4: linear_approximation,
     7: gradient_and_propagation,
     8: perturbation,
+    9: evaluation,
 }
 """Which lesson a file of identities belongs to."""
