@@ -16,7 +16,7 @@ FLOW = [
     {"networks"},
     {"recording", "layers"},
     {"methods"},
-    {"evaluation"},
+    {"evaluation", "faithfulness"},
     {"figures", "experiments"},
     {"report"},
     {"widgets"},

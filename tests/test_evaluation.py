@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.evaluation import box_from_map, centre_map, interval95, iou, mass_in_mask, pointing, random_map
+from course_lib.evaluation import (
+    box_from_map,
+    centre_map,
+    completeness_gap,
+    edge_map,
+    interval95,
+    iou,
+    mass_in_mask,
+    pointing,
+    random_map,
+    rank_correlation,
+)
 from course_lib.methods.steps import upsample
 
 
@@ -152,3 +163,39 @@ def test_intervals_cover_the_truth_19_times_in_20() -> None:
 def test_what_is_refused(call: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_rank_correlation_is_spearmans_with_mean_ranks_of_ties() -> None:
+    a, b = torch.tensor([[[1.0, 2.0, 2.0, 9.0]]]), torch.tensor([[[4.0, 1.0, 3.0, 5.0]]])
+    ranks = np.corrcoef([1, 2.5, 2.5, 4], [3, 1, 2, 4])[0, 1]
+    assert rank_correlation(a, b).item() == pytest.approx(ranks, abs=1e-6)
+    assert rank_correlation(a, -b).item() == pytest.approx(-ranks, abs=1e-6)
+
+
+def test_rank_correlation_ignores_increasing_rescaling_and_gives_a_constant_map_0() -> None:
+    a, b = torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(rank_correlation(a.exp(), b**3), rank_correlation(a, b), atol=1e-12)
+    assert rank_correlation(a, a).tolist() == pytest.approx([1] * 3) and rank_correlation(a, -a)[0] == pytest.approx(-1)
+    assert rank_correlation(a, torch.ones_like(a)).tolist() == [0, 0, 0]
+    assert rank_correlation(a, b).dtype == torch.float64
+
+
+def test_rank_correlation_says_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"must both be \(B, h, w\), not \(1, 2, 2\) and \(1, 2, 3\)"):
+        rank_correlation(torch.ones(1, 2, 2), torch.ones(1, 2, 3))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        rank_correlation(torch.full((1, 2, 2), math.nan), torch.ones(1, 2, 2))
+
+
+def test_completeness_gap_is_what_the_sum_misses() -> None:
+    maps = torch.tensor([[[1.0, 2.0]], [[1.0, -4.0]]])
+    assert completeness_gap(maps, torch.tensor([3.0, 1.0])).tolist() == [0, 4]
+
+
+def test_edges_are_where_brightness_changes_whatever_the_direction() -> None:
+    picture = torch.zeros(1, 3, 7, 7)
+    picture[..., 3, 3] = 1
+    edges = edge_map(picture)
+    assert edges[0, 3, 3] == 0 and edges[0, 2, 3] == edges[0, 3, 4] == 2
+    assert torch.equal(edges, edge_map(picture.transpose(-1, -2)).transpose(-1, -2))
+    assert not edge_map(torch.ones(1, 3, 4, 4)).any()

@@ -53,15 +53,23 @@ def _scenes(n: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _vehicles(n: int) -> tuple[Tensor, Tensor, Tensor]:
-    drawn = vehicles(2 * n, SEED)  # about half of them are vehicles; of the others nothing in the picture is the reason
-    rows, columns = torch.meshgrid(*[torch.arange(side) for side in drawn.bodies.shape[1:]], indexing="ij")
+    """About n vehicles: in the pictures of other things nothing is the reason, so they have no mask."""
+    parts = [_few_vehicles(SEED + place) for place in range(n // 20)]
+    pictures, masks = (torch.cat(part) for part in zip(*parts, strict=True))
+    return pictures, torch.ones(len(pictures), dtype=torch.long), masks
+
+
+def _few_vehicles(seed: int) -> tuple[Tensor, Tensor]:
+    """The vehicles of 40 pictures (drawing takes much memory), with their masks: body, wheels and windows."""
+    drawn = vehicles(40, seed)
+    rows, columns = torch.meshgrid(*[torch.arange(side) + 0.5 for side in drawn.bodies.shape[1:]], indexing="ij")
     masks = drawn.bodies.clone()
     for mask, wheels in zip(masks, drawn.wheels, strict=True):
         for x, y, across, down in wheels:
-            mask |= ((columns + 0.5 - x) / across) ** 2 + ((rows + 0.5 - y) / down) ** 2 <= 1
+            mask |= ((columns - x) / across) ** 2 + ((rows - y) / down) ** 2 <= 1
     kept = drawn.labels == 1
-    whole = torch.stack([torch.from_numpy(binary_fill_holes(mask)) for mask in masks[kept].numpy()])  # with windows
-    return drawn.pictures[kept], drawn.labels[kept], whole
+    whole = [torch.from_numpy(binary_fill_holes(mask)) for mask in masks[kept].numpy()]
+    return drawn.pictures[kept], torch.stack(whole)
 
 
 @dataclass(frozen=True)
