@@ -34,16 +34,9 @@ def filling(pictures: Tensor, fill: str = "mean") -> Tensor:
 
 @torch.no_grad()
 def deletion_curve(
-    model: nn.Module,
-    pictures: Tensor,
-    target: Tensor,
-    maps: Tensor,
-    fill: str = "mean",
-    insert: bool = False,
-    steps: int = 10,
-    batch: int = 32,
-    progress: bool = False,
-) -> Tensor:
+    model: nn.Module, pictures: Tensor, target: Tensor, maps: Tensor, fill: str = "mean", insert: bool = False,
+    steps: int = 10, batch: int = 32, progress: bool = False,
+) -> Tensor:  # fmt: skip
     """The probability of the class while the pixels go, the highest of the map first, (B, steps + 1).
 
     With `insert` they come instead, into the filled picture. The area under the curve (`torch.trapezoid` with

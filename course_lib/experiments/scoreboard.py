@@ -1,7 +1,7 @@
 """Lesson 9's table: each method of the registry, and controls, against every score on every network."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -10,20 +10,11 @@ import torch
 from scipy.ndimage import binary_fill_holes
 from torch import Tensor, nn
 
-from course_lib import networks
+from course_lib import evaluation, faithfulness, networks
 from course_lib.datasets.scenes import scenes
 from course_lib.datasets.vehicles import vehicles
-from course_lib.evaluation import (
-    centre_map,
-    completeness_gap,
-    edge_map,
-    interval95,
-    mass_in_mask,
-    pointing,
-    random_map,
-    rank_correlation,
-)
-from course_lib.faithfulness import FILLS, cascade, cell_means, count_passes, deletion_curve, occlusion_drops
+from course_lib.evaluation import interval95, pointing, rank_correlation
+from course_lib.faithfulness import FILLS, cell_means
 from course_lib.methods.registry import METHODS, explain
 from course_lib.methods.steps import upsample
 
@@ -108,9 +99,9 @@ def explainer(method: str, network: str) -> Explainer:
         return explain(model, pictures, target, name, place).map
 
     controls: dict[str, Explainer] = {
-        "random map": lambda model, pictures, target: random_map(pictures[:, 0].shape, random),
-        "centre point": lambda model, pictures, target: centre_map(pictures[:, 0].shape),
-        "edge detector": lambda model, pictures, target: edge_map(pictures),
+        "random map": lambda model, pictures, target: evaluation.random_map(pictures[:, 0].shape, random),
+        "centre point": lambda model, pictures, target: evaluation.centre_map(pictures[:, 0].shape),
+        "edge detector": lambda model, pictures, target: evaluation.edge_map(pictures),
         "re-initialized model": lambda model, pictures, target: by("Grad-CAM", _untrained(network), pictures, target),
     }
     return controls.get(method, partial(by, method))
@@ -136,66 +127,54 @@ def scoreboard_row(network: str, method: str) -> dict[str, Any]:
             measured = _measure(network, method, row)
         except (ValueError, TypeError, LookupError) as sentence:
             return row | {"why not": str(sentence)}
-    for score, values in measured:
-        if len(values) and values.isfinite().all():
-            low, high = interval95(values) if len(values) > 1 else (float("nan"), float("nan"))
-            row |= {score: float(values.float().mean()), f"{score} low": low, f"{score} high": high}
-            row[f"{score} n"] = len(values)
+    for score, values in measured.items():
+        low, high = interval95(values)
+        row |= {score: float(values.float().mean()), f"{score} low": low, f"{score} high": high}
+        row[f"{score} n"] = len(values)
     return row | {"why not": ""}
 
 
-def _measure(network: str, method: str, row: dict[str, Any]) -> list[tuple[str, Tensor]]:
+def _measure(network: str, method: str, row: dict[str, Any]) -> dict[str, Tensor]:
     model, explained = networks.load(network).model.requires_grad_(False), explainer(method, network)
     pictures, labels, masks = pictures_of(network)
     own_model, judged = (_untrained(network), "Grad-CAM") if method == "re-initialized model" else (model, method)
     kind = METHODS[judged].kind if judged in METHODS else ""
-
-    def maps(changed: nn.Module, n: int, target: Tensor) -> Tensor:
-        return maps_of(explained, changed, pictures[:n], target[:n])
-
-    with count_passes(own_model) as passes:
+    with faithfulness.count_passes(own_model) as passes:
         explained(model, pictures[:2], int(labels[0]))
     own = {"layer": 1, "head": 1, "model": 2}.get(kind, 0)  # what `explain` runs to list layers and to check the target
-    row["passes"] = passes_each = (passes.forward - own + passes.backward) / 2
-    n = int(max(FEWEST, min(MOST, WORK // max(passes_each, 1), len(pictures))))
+    row["passes"] = each = (passes.forward - own + passes.backward) / 2
+    n = int(max(FEWEST, min(MOST, WORK // max(each, 1), len(pictures))))
     few, curves = max(FEW, n // 4), min(CURVES, n)
-    size = pictures.shape[-2:]
 
-    raw = maps(model, n, labels)
-    large = upsample(raw, (size[0], size[1]))
-    drops = occlusion_drops(model, pictures[:curves], labels[:curves])
-    found = [
-        ("pointing", pointing(large, masks[:n])),
-        ("mass in mask", mass_in_mask(large, masks[:n])),
-        ("occlusion", rank_correlation(cell_means(large[:curves]), drops)),
-    ]
-    given = model, pictures[:curves], labels[:curves], large[:curves]
+    def enlarged(raw: Tensor) -> Tensor:
+        return upsample(raw, (pictures.shape[-2], pictures.shape[-1]))
+
+    raw = maps_of(explained, model, pictures[:n], labels[:n])
+    large, given = enlarged(raw), (model, pictures[:curves], labels[:curves])
+    drops = faithfulness.occlusion_drops(*given)
+    found = {"pointing": pointing(large, masks[:n]), "mass in mask": evaluation.mass_in_mask(large, masks[:n])}
+    found["occlusion"] = rank_correlation(cell_means(large[:curves]), drops)
     for score in CURVE_SCORES:
-        kind_of_curve, fill = score.split(", ")
-        curve = deletion_curve(*given, fill=fill, insert=kind_of_curve == "insertion")
-        found.append((score, torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)))
+        curve = faithfulness.deletion_curve(*given, large[:curves], score.split(", ")[1], score.startswith("insertion"))
+        found[score] = torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)
+    few_given, first = (pictures[:few], labels[:few]), raw[:few]
     with torch.no_grad():
         runner_up = model(pictures[:few]).scatter(1, labels[:few, None], -torch.inf).argmax(1)
-    found.append(("other class", rank_correlation(raw[:few], maps(model, few, runner_up))))
-    stages = [(place, maps(changed, few, labels)) for place, (_, changed) in _ends(cascade(model))]
-    for place, after in stages:
-        found.append((f"{place} random", rank_correlation(raw[:few], after)))
-    found.append(("all random, absolute", rank_correlation(raw[:few].abs(), after.abs())))
-    found.append(("pointing, all random", pointing(upsample(after, (size[0], size[1])), masks[:few])))
+    found["other class"] = rank_correlation(first, maps_of(explained, model, pictures[:few], runner_up))
+    stages = faithfulness.cascade(model)
+    found["last layer random"] = rank_correlation(first, maps_of(explained, next(stages)[1], *few_given))
+    *_, (_, changed) = stages
+    after = maps_of(explained, changed, *few_given)
+    found |= {"all random": rank_correlation(first, after)}
+    found |= {"all random, absolute": rank_correlation(first.abs(), after.abs())}
+    found |= {"pointing, all random": pointing(enlarged(after), masks[:few])}
     if kind and METHODS[judged].units == "logits":
         nothing = _without(model, pictures[:n], CASES[network].layer if kind in ("layer", "head") else None)
         with torch.no_grad():
             to_explain = (model(pictures[:n]) - nothing).gather(1, labels[:n, None])[:, 0]
         cells = raw[0].numel() if kind == "head" else 1  # CAM's mean, not its sum, is the logit less the bias
-        found.append(("completeness gap", completeness_gap(raw / cells, to_explain)))
+        found["completeness gap"] = evaluation.completeness_gap(raw / cells, to_explain)
     return found
-
-
-def _ends(stages: Iterator[tuple[str, nn.Module]]) -> Iterator[tuple[str, tuple[str, nn.Module]]]:
-    """The first stage of a cascade, and the last."""
-    yield "last layer", next(stages)
-    *_, last = stages
-    yield "all", last
 
 
 def _without(model: nn.Module, pictures: Tensor, layer: str | None) -> Tensor:
