@@ -274,8 +274,9 @@ claim("two-classes-mirror", two[0] < -0.9 and two[1] > 0.9, True)
 # How to read it: ± is half of the 95 % interval; n is the number of pictures for the first two columns, and the others
 # rest on fewer (their numbers are in the file). Deletion and insertion are with the mean colour. *Small* is good for
 # deletion, and near 0 for other class and all random, the two sanity checks. A **pass** is
-# one picture through the network, forward or backward, counted while the method ran. It is the price: a method that
-# needs a hundred times as many passes must be better by more than its interval is wide.
+# one picture through the network, forward or backward, counted while the method ran (what it does on single layers,
+# past the network, isn't seen). It is the price: a method that needs a hundred times as many passes must be better by
+# more than its interval is wide.
 #
 # Three checks that the table isn't nonsense. The random map points about as often as the object is large. On
 # `scenes_gap` CAM, Grad-CAM and HiResCAM have equal rows, the theorem of lesson 3 seen in data. And on `vehicles`, with
