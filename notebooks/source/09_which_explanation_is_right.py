@@ -102,12 +102,12 @@ claim("edges-miss-on-scenes", hits["scenes_two_fc", "edge detector"] < 0.5 * hit
 claim("edges-win-on-vehicles", hits["vehicles", "edge detector"] > hits["vehicles", "Grad-CAM"], True)
 
 # %% [markdown] id="masks-read"
-# On the scenes the pointing game does its work: explanations point at the object far more often than any control. On
-# the vehicles **the edge detector beats Grad-CAM**, and the centre point can't be told apart from it: a vehicle stands
-# in the middle, and its wheels are the sharpest thing in the picture. Nothing is wrong with Grad-CAM there. The *test*
-# is too easy: it can be passed without knowing the model, so passing it says nothing about the model. Look at the
-# re-initialized model, too: on both networks random weights point at the object far more often than the random map
-# does, because an object stands out from its background even to random filters.
+# On the scenes the pointing game does its work: these three explanations point at the object far more often than any
+# control. On the vehicles **the edge detector beats Grad-CAM**, and the centre point can't be told apart from it: a
+# vehicle stands in the middle, and its wheels are the sharpest thing in the picture. Nothing is wrong with Grad-CAM
+# there. The *test* is too easy: it can be passed without knowing the model, so passing it says nothing about the
+# model. Look at the re-initialized model, too: on both networks random weights point at the object far more often
+# than the random map does, because an object stands out from its background even to random filters.
 #
 # ## Against the model: take pixels away
 #
