@@ -68,7 +68,7 @@ def _odds(W: Array, x: Array) -> Pairs:
 
 formula("occlusion", "definition", r"S_c(x) - S_c(x \text{ with patch } P \text{ replaced by a fill})",
         "Occlusion: what the logit loses when a patch is covered.", ZEILER + ", section 4.2",
-        lambda W, x: [(changes.occlusion(_model(weight=W[None]), row(*x)[None], 0, 1, 1)[0, 0], W * (x - 0.5))])
+        lambda W, x: [(changes.occlusion(_model(weight=W[None]), row(*x)[None], 0, 1, 1)[0, 0], W * x - W / 2)])
 formula("occlusion-linear", "identity", r"S(x) - S(x \text{ with } x_i \to x'_i) = w_i\,(x_i - x'_i)",
         "On a linear model covering one input gives its contribution, with the fill for a baseline.", ZEILER, _covered,
         counterexamples={
@@ -80,7 +80,7 @@ formula("prediction-difference", "definition",
         "Prediction difference: how much a patch changes the odds, averaged over what could stand there.",
         ZINTGRAF + ", equations 1 to 4", _odds)
 formula("erasure", "definition", r"\ln p_c(A) - \ln p_c(A \text{ with } A_{ij} = 0)",
-        "Representation erasure: what the log-likelihood loses without a cell of a layer.", LI + ", equation 1", _erased)
+        "Representation erasure: what the log-likelihood loses without a cell of a layer.", LI + ", eq. 1", _erased)
 formula("meaningful-perturbation", "definition",
         r"\lambda_1\, \bar m + \lambda_2\, \overline{|\nabla m|} + p_c\big((1 - m)\, x + m\, x'\big)",
         "Meaningful perturbation: the price of a mask m, which is minimized.", FONG + ", equations 3 and 4",
