@@ -73,6 +73,9 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "58 x³ at 8: 512 and 1536": ("04", "cube-and-logarithm", "1536"),
     "59 always three times": ("04", "euler", "homogeneous"),
     "60 log x at 8: 1 at every x": ("04", "cube-and-logarithm-read", "1 at every x"),
+    "67a the derivative as a heat map": ("07", "saliency-intro", "saliency"),
+    "67b cover a block": ("08", "occlusion", "occlusion"),
+    "67c the picture that one neuron likes best": ("07", "controls-read", "activation maximization"),
     "68 references": ("00", "references", "grad-cam"),
     # what the article gets wrong
     "E1 what is averaged is the gradient": ("03", "what-is-averaged", "it is the gradient"),
@@ -94,6 +97,8 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "E19 more than the data change": ("01", "transfer", "learning rate"),
     "E20 the right reason": ("02", "refusals-read", "depends on the picture"),
     "E21 explaining is not new": ("01", "history", "2013"),
+    "E24 of the score, not of the loss": ("07", "saliency-intro", "loss"),
+    "E26 what equals the baseline is invisible": ("08", "fills-read", "black squares"),
     "E27 the order of the authors": ("01", "field-guide", "ras comes first"),
 }
 """item -> lesson, cell, the term that the cell must contain"""

@@ -60,8 +60,13 @@ pick_layers(network, picture)
 # | 3 | [Grad-CAM](03_grad_cam.ipynb) | And where the class activation map cannot go? | 60 |
 # | 4 | [Linear approximation](04_linear_approximation.ipynb) | When does a gradient mislead, and what helps? | 60 |
 #
-# Each builds on the one before. These five are the course as it stands: shortcuts, captions and attention, the other
-# families of methods, the comparison of all of them, and your own model are not in it yet.
+# | 7 | [Gradient and propagation methods](07_gradient_and_propagation_methods.ipynb) | What else goes backwards? | 70 |
+# | 8 | [Perturbation methods](08_perturbation_methods.ipynb) | What if something is taken away? | 60 |
+# | 9 | [Which explanation is right?](09_which_explanation_is_right.ipynb) | Whom to believe when they disagree? | 60 |
+# | 10 | [Your own model](10_your_own_model.ipynb) | And what about your network and your picture? | 60 |
+#
+# Lessons 0 to 4 build on one another; 7 and 8 need 4, and 9 needs both. Lessons 5 (shortcuts) and 6 (captions,
+# questions, attention) aren't in the course yet.
 #
 # ## How to work
 #
@@ -276,7 +281,7 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # ## What you have learnt
 #
 # - The installation works, and the instrument of the later lessons answers you.
-# - What the five lessons ask, in which order, and how to work with them.
+# - What the lessons ask, in which order, and how to work with them.
 # - Which mathematics is used; which symbols and words mean what.
 #
 # A heat map is an answer to a question. Before the next picture of that kind, [lesson 1](01_linear_models.ipynb)

@@ -296,8 +296,8 @@ print(f"counted from 1, not 0:     wheel {contributions(w, point + shift)[0][0]:
 
 # %% [markdown] id="suppressor-intro"
 # The last line is worth a pause: a model that gives the same answer to every picture, and another contribution. So a
-# contribution is no property of the *function*; it belongs to the function and a zero point. In lesson 5 a network
-# will read its answer off a black background, and a method whose zero point is black will see nothing there.
+# contribution is no property of the *function*; it belongs to the function and a zero point. A network may read its
+# answer off a black background, and a method whose zero point is black will see nothing there.
 #
 # **3. It explains the model, not the world.** Let $d$ be a disturbance, say the lamp that lights the scene. One
 # sensor measures signal and disturbance together, $x_1 = y + d$; another one measures the disturbance alone, $x_2 =

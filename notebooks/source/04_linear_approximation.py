@@ -233,7 +233,7 @@ claim("no-baseline-at-0", toward_0 == sp.oo, True)
 # input brought the whole value there; the path saw it climb. And completeness shows up a baseline that can't be one:
 # from 0 there is *infinitely* much to explain in ln 8. The price of the repair: many gradients in place of one, and
 # **a baseline that you have to choose and to report**. What equals the baseline gets exactly 0: from a black picture,
-# black pixels never matter (lesson 5).
+# black pixels never matter (shortcut learning lives on that).
 #
 # ## The same in a network
 #
@@ -498,7 +498,7 @@ figures.show(figure, alt="A scene; by place: Grad-CAM, HiResCAM, and what the lo
 # ## Where it breaks
 #
 # All of this compares an explanation with the *function*. Whether the function uses the right evidence is another
-# matter: lesson 5 has a network that is nearly always right, for the wrong reason, and baselines that hide it.
+# matter: a network can be nearly always right, for the wrong reason, and a baseline can hide it.
 #
 # **Try it yourself.** Write gradient x input and its remainder from any baseline; find a function whose order flips;
 # write integrated gradients with a check of the sum; and the covariance that Grad-CAM drops.

@@ -203,11 +203,11 @@ first, second = ruled("deconvolution", torch.cat([x, pictures[:1]]))
 claim("deconvolution-has-not-looked", first, second)
 
 # %% [markdown] id="rules-read"
-# The two maps of deconvolution, of two different pictures, are **the same number for number**. Without the [x > 0]
-# of the ReLUs nothing of the picture is left in the rule. What it drew at the opening is the network's own grid.
-# (Where there are max-poolings, they remember from where each maximum came. All that deconvolution knows of the
-# picture comes from there.) Guided backpropagation does look, and draws fine edges. Whether it looks at the *class*
-# is asked below.
+# The two maps of deconvolution, of two different pictures, are **the same number for number**. Without the [x > 0] of
+# the ReLUs nothing of the picture is left in the rule. What it drew at the opening is the network's own grid. (Where
+# there are max-poolings, they remember from where each maximum came. All that deconvolution knows of the picture
+# comes from there.) Guided backpropagation does look, and draws fine edges. Whether it looks at the *class* is asked
+# below.
 #
 # ## Layer-wise relevance propagation
 #
@@ -288,8 +288,8 @@ figures.show(figures.compare(rows, shared=False, label=""), alt="Four LRP rules 
 # {{formula:deep-lift-completeness}}
 #
 # *It assumes* a baseline, as integrated gradients do, at the price of two forward passes and one backward. A ReLU
-# passes its R on whole, as its input's Δ is what brought the output's Δ, so it sees through saturation, too.
-# *It fails* to be one answer: two networks that compute the same function can get different maps. **Predict** what it
+# passes its R on whole, as its input's Δ is what brought the output's Δ, so it sees through saturation, too. *It
+# fails* to be one answer: two networks that compute the same function can get different maps. **Predict** what it
 # gives for 1 − ReLU(1 − x) at 2, where the gradient is 0.
 
 # %% id="deeplift"
@@ -409,8 +409,8 @@ claim("beyond-all-real-pictures", bool(min(reached.values()) > 2 * real), True)
 # %% [markdown] id="end"
 # A picture that drives the logit far beyond that of any real scene, and hardly one that a reader would call a ring.
 # The three wishes change the picture more than the class does. And the start matters: on *uniform* grey every ReLU of
-# this network's first layer is shut, so the gradient is exactly 0 and the climb never begins; a little noise starts it.
-# *It assumes* that the most extreme input is typical. *It fails* because the network was never trained there.
+# this network's first layer is shut, so the gradient is exactly 0 and the climb never begins; a little noise starts
+# it. *It assumes* that the most extreme input is typical. *It fails* because the network was never trained there.
 #
 # ## The map of what you have learnt
 #
@@ -432,8 +432,6 @@ claim("beyond-all-real-pictures", bool(min(reached.values()) > 2 * real), True)
 #
 # A sum that is complete says that nothing was lost, not that it went to the right place. Lesson 8 asks the network
 # itself, by changing the picture, and lesson 9 holds all of them against the truth.
-#
-# **Exercise.** `exercises/07_gradient_and_propagation_methods_exercise.ipynb`.
 #
 # **Sources.** Simonyan, Vedaldi, Zisserman, ICLR Workshop 2014 (arXiv 1312.6034); Zeiler and Fergus, ECCV 2014 (arXiv
 # 1311.2901); Springenberg et al., ICLR Workshop 2015 (arXiv 1412.6806); Bach et al., PLOS ONE 10(7), 2015; Shrikumar,

@@ -51,17 +51,17 @@ figures.show(figure, alt="A scene with its deciding object outlined, and seven h
 # %% [markdown] id="opening-read"
 # The outline in the picture is the object that decides the class. Map 3 is Grad-CAM of the same network with random
 # weights (its colour bar gives it away), and map 5 is an **edge detector**, two small filters from 1968 that know
-# neither network nor class. (The picture is the one of 200 on which the edge detector does best.) Who already knows the
-# answer can pick the maps that look right; an explanation is for those who don't.
+# neither network nor class. (The picture is the one of 200 on which the edge detector does best.) Who already knows
+# the answer can pick the maps that look right; an explanation is for those who don't.
 #
 # ## Three meanings of "right"
 #
 # - **Plausible**: people find it convincing. That measures people.
 # - Right **about the data**: it points at what makes the picture what it is. That can be measured where the truth is
-#   known, as in the course's drawn pictures. But a network is free to use something else (lesson 5), and then the
-#   right explanation of *the network* scores badly.
-# - **Faithful**: it says what the *model* does. No mask is needed, but the picture or the model has to be changed, and
-#   then the model is asked about something that it never saw in training.
+#   known, as in the course's drawn pictures. But a network is free to use something else, and then the right
+#   explanation of *the network* scores badly.
+# - **Faithful**: it says what the *model* does. No mask is needed, but the picture or the model has to be changed,
+#   and then the model is asked about something that it never saw in training.
 #
 # No score measures all three, and none measures faithfulness without an assumption of its own. So each score needs
 # **controls**: maps that can't be explanations. The course has four: a random map, a centre point, the edge detector,
@@ -111,20 +111,20 @@ claim("edges-win-on-vehicles", hits["vehicles", "edge detector"] > hits["vehicle
 #
 # ## Against the model: take pixels away
 #
-# **Deletion** removes the pixels in the order of the map, the highest first, and watches the probability of the class;
-# **insertion** puts them into an empty picture. The score is the area under the curve, good if it is small for
+# **Deletion** removes the pixels in the order of the map, the highest first, and watches the probability of the
+# class; **insertion** puts them into an empty picture. The score is the area under the curve, good if it is small for
 # deletion, and good if it is large for insertion:
 #
 # {{formula:deletion}}
 #
-# For a linear model this can be trusted completely. Swap two neighbours in the order, and the area changes by just the
-# difference of their contributions:
+# For a linear model this can be trusted completely. Swap two neighbours in the order, and the area changes by just
+# the difference of their contributions:
 #
 # {{formula:deletion-exchange}}
 #
-# *Proof:* only one point of the curve changes, the one between the two deletions, and there the curve is lower by what
-# went first. ∎ So any order can be sorted, swap by swap, into that of the contributions, and each swap makes the area
-# smaller. Hold that against brute force.
+# *Proof:* only one point of the curve changes, the one between the two deletions, and there the curve is lower by
+# what went first. ∎ So any order can be sorted, swap by swap, into that of the contributions, and each swap makes the
+# area smaller. Hold that against brute force.
 
 # %% id="linear-deletion"
 contributions = torch.tensor([2.0, -1.0, 0.5, 3.0, -0.25], dtype=torch.float64)  # w_i x_i
@@ -178,13 +178,13 @@ claim("black-spots-make-vehicles", turned["black"] > 0.95 and before < 0.1, True
 claim("blur-makes-none", turned["blur"] < 0.1 < turned["mean"], True)
 
 # %% [markdown] id="fills-read"
-# With the mean colour and with blur Grad-CAM is first. With **black the centre point is first**, and most curves hardly
-# fall before the very end, when the vehicle is long gone. The last line says why. Those pictures show houses, rocks,
-# clocks, and with black pixels scattered over a tenth of them **every one becomes a vehicle** to this network. (With
-# the mean colour most do, with blur hardly any.) What was measured there is the network's opinion of black spots. That
-# is the general weakness of every score that removes something: the pictures in the middle of the curve are like
-# nothing that the network was trained on, and the *shape* of what was removed is itself a picture. So no deletion score
-# without its fill, and no ranking from one fill alone.
+# With the mean colour and with blur Grad-CAM is first. With **black the centre point is first**, and most curves
+# hardly fall before the very end, when the vehicle is long gone. The last line says why. Those pictures show houses,
+# rocks, clocks, and with black pixels scattered over a tenth of them **every one becomes a vehicle** to this network.
+# (With the mean colour most do, with blur hardly any.) What was measured there is the network's opinion of black
+# spots. That is the general weakness of every score that removes something: the pictures in the middle of the curve
+# are like nothing that the network was trained on, and the *shape* of what was removed is itself a picture. So no
+# deletion score without its fill, and no ranking from one fill alone.
 #
 # A third such score is the **rank correlation with occlusion**: cover one cell after the other, note what the *logit*
 # loses, and ask whether map and losses put the cells in the same order.
@@ -193,8 +193,8 @@ claim("blur-makes-none", turned["blur"] < 0.1 < turned["mean"], True)
 #
 # ## Against the model: take the model away
 #
-# A **sanity check** turns the question round. Destroy the model, layer by layer from the last one down, by drawing the
-# parameters anew: **cascading randomization** (Adebayo et al., 2018). A map that explains what was *learnt* must
+# A **sanity check** turns the question round. Destroy the model, layer by layer from the last one down, by drawing
+# the parameters anew: **cascading randomization** (Adebayo et al., 2018). A map that explains what was *learnt* must
 # change. How far it does is a rank correlation, with the signs (left) and without them (right). **Predict:** which of
 # the five passes best?
 
@@ -244,8 +244,8 @@ claim("structure-stays", ends["gradient x input"][1] > ends["gradient x input"][
 # ## The scoreboard
 #
 # Now everything at once: every method of the course and every control, on every network, by every score. That takes
-# minutes, so `course experiments scoreboard` has written a table, and any row of it can be computed again, as this one
-# is. All pictures are fresh ones that the network gets right; slow methods get fewer of them.
+# minutes, so `course experiments scoreboard` has written a table, and any row of it can be computed again, as this
+# one is. All pictures are fresh ones that the network gets right; slow methods get fewer of them.
 
 # %% id="row-again"
 board = {(row["network"], row["method"]): row for row in experiments.read("scoreboard")}
@@ -271,17 +271,17 @@ two = [board["vehicles", name]["other class"] for name in ("Grad-CAM", "saliency
 claim("two-classes-mirror", two[0] < -0.9 and two[1] > 0.9, True)
 
 # %% [markdown] id="table-read"
-# How to read it: ± is half of the 95 % interval; n is the number of pictures for the first two columns, and the others
-# rest on fewer (their numbers are in the file). Deletion and insertion are with the mean colour. *Small* is good for
-# deletion, and near 0 for other class and all random, the two sanity checks. A **pass** is
-# one picture through the network, forward or backward, counted while the method ran (what it does on single layers,
-# past the network, isn't seen). It is the price: a method that needs a hundred times as many passes must be better by
-# more than its interval is wide.
+# How to read it: ± is half of the 95 % interval; n is the number of pictures for the first two columns, and the
+# others rest on fewer (their numbers are in the file). Deletion and insertion are with the mean colour. *Small* is
+# good for deletion, and near 0 for other class and all random, the two sanity checks. A **pass** is one picture
+# through the network, forward or backward, counted while the method ran (what it does on single layers, past the
+# network, isn't seen). It is the price: a method that needs a hundred times as many passes must be better by more
+# than its interval is wide.
 #
 # Three checks that the table isn't nonsense. The random map points about as often as the object is large. On
-# `scenes_gap` CAM, Grad-CAM and HiResCAM have equal rows, the theorem of lesson 3 seen in data. And on `vehicles`, with
-# two classes whose logits nearly mirror each other, a signed map turns round for the other class, and saliency, which
-# has no sign, stays. So "sensitive to the class" means little with two classes.
+# `scenes_gap` CAM, Grad-CAM and HiResCAM have equal rows, the theorem of lesson 3 seen in data. And on `vehicles`,
+# with two classes whose logits nearly mirror each other, a signed map turns round for the other class, and saliency,
+# which has no sign, stays. So "sensitive to the class" means little with two classes.
 #
 # **Predict**, before the next cell: on which network do most methods lose to the edge detector?
 
@@ -317,11 +317,11 @@ edge, cam = (board["vehicles", name] for name in ("edge detector", "Grad-CAM"))
 claim("grad-cam-loses-to-edges", cam["pointing high"] < edge["pointing low"], True)
 
 # %% [markdown] id="edge-detector-read"
-# Squares are controls, and the dashed line is the edge detector. The printed lines name each method whose interval lies
-# wholly on the wrong side of it: on that network, by that score, you would have done better not to ask the model. Two
-# different things stand behind such a line. Either the *score* can be had from the picture alone, as in the pointing
-# game on the vehicles; or the *method* is bad by a score on which the edge detector itself is no better than noise.
-# Tell them apart by looking where the edge detector stands beside the other controls.
+# Squares are controls, and the dashed line is the edge detector. The printed lines name each method whose interval
+# lies wholly on the wrong side of it: on that network, by that score, you would have done better not to ask the
+# model. Two different things stand behind such a line. Either the *score* can be had from the picture alone, as in
+# the pointing game on the vehicles; or the *method* is bad by a score on which the edge detector itself is no better
+# than noise. Tell them apart by looking where the edge detector stands beside the other controls.
 #
 # ## Where the scores disagree
 #
@@ -368,20 +368,20 @@ claim("fine-for-mass", fine["mass in mask low"] > broad["mass in mask high"], Tr
 
 # %% [markdown] id="end"
 # Each square compares two columns of the board, all turned so that more is better: 1 means that they rank the rows
-# alike, 0 that one says nothing about the other, below 0 that what is good by one is bad by the other. There isn't one
-# winner: a peak, a total, an order of cells and a curve are different questions. Each score also has a taste. The last
-# line shows two: insertion likes *broad* maps, since scattered pixels make no shape, and mass in the mask likes *fine*
-# ones, since a broad peak spills over the outline. The same two maps, and the order turns round. And a method that
-# works by covering parts of the picture may have a head start in a score that does the same. So before you quote a
-# ranking, ask whether the winner and the score are relatives.
+# alike, 0 that one says nothing about the other, below 0 that what is good by one is bad by the other. There isn't
+# one winner: a peak, a total, an order of cells and a curve are different questions. Each score also has a taste. The
+# last line shows two: insertion likes *broad* maps, since scattered pixels make no shape, and mass in the mask likes
+# *fine* ones, since a broad peak spills over the outline. The same two maps, and the order turns round. And a method
+# that works by covering parts of the picture may have a head start in a score that does the same. So before you quote
+# a ranking, ask whether the winner and the score are relatives.
 #
 # ## What you have learnt
 #
 # - "Right" is three questions: plausible to people, right about the data, faithful to the model.
-# - A score without controls is no score. On the vehicles the edge detector, which knows no model, beats Grad-CAM in the
-#   pointing game, and with black for a fill the centre point beats it in deletion.
-# - For a linear model deletion is provably best in the order of the contributions; for a network the fill and the shape
-#   of what is deleted have a say, so name the fill and show more than one.
+# - A score without controls is no score. On the vehicles the edge detector, which knows no model, beats Grad-CAM in
+#   the pointing game, and with black for a fill the centre point beats it in deletion.
+# - For a linear model deletion is provably best in the order of the contributions; for a network the fill and the
+#   shape of what is deleted have a say, so name the fill and show more than one.
 # - Sanity checks can refuse a method and never recommend one: noise passes them. Look at signed maps *and* at their
 #   absolute values.
 # - Scores disagree. Choose the score by the question you have, before you see who wins, and report the interval, the
@@ -389,16 +389,16 @@ claim("fine-for-mass", fine["mass in mask low"] > broad["mass in mask high"], Tr
 #
 # ## Where it breaks
 #
-# All of it was measured on small networks, drawn pictures and one training each, and the intervals cover the choice of
-# the pictures only. The order of two methods may be another one in your network. What carries over is the procedure,
-# and lesson 10 takes it to a network of your own.
+# All of it was measured on small networks, drawn pictures and one training each, and the intervals cover the choice
+# of the pictures only. The order of two methods may be another one in your network. What carries over is the
+# procedure, and lesson 10 takes it to a network of your own.
 #
-# **Exercise.** `exercises/09_which_explanation_is_right_exercise.ipynb`: a pointing game with its interval, a deletion
-# curve with a fill of your own, one stage of a cascade, and a control that beats a method.
+# **Try it yourself.** Write a pointing game with its interval, a deletion curve with a fill of your own, one stage of
+# a cascade, and a control that beats a method.
 #
-# **Sources.** Zhang et al., *Top-down Neural Attention by Excitation Backprop*, ECCV 2016 (arXiv 1608.00507); Petsiuk,
-# Das, Saenko, *RISE*, BMVC 2018 (arXiv 1806.07421); Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, *Sanity Checks for
-# Saliency Maps*, NeurIPS 2018 (arXiv 1810.03292); Arras, Osman, Samek, *CLEVR-XAI*, Information Fusion 81 (2022, arXiv
-# 2003.07258); Rong et al., *A Consistent and Efficient Evaluation Strategy for Attribution Methods*, ICML 2022 (arXiv
-# 2202.00449); Hedström et al., *Quantus*, JMLR 24 (2023); Jacovi and Goldberg, *Towards Faithfully Interpretable NLP
-# Systems*, ACL 2020.
+# **Sources.** Zhang et al., *Top-down Neural Attention by Excitation Backprop*, ECCV 2016 (arXiv 1608.00507);
+# Petsiuk, Das, Saenko, *RISE*, BMVC 2018 (arXiv 1806.07421); Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, *Sanity
+# Checks for Saliency Maps*, NeurIPS 2018 (arXiv 1810.03292); Arras, Osman, Samek, *CLEVR-XAI*, Information Fusion 81
+# (2022, arXiv 2003.07258); Rong et al., *A Consistent and Efficient Evaluation Strategy for Attribution Methods*,
+# ICML 2022 (arXiv 2202.00449); Hedström et al., *Quantus*, JMLR 24 (2023); Jacovi and Goldberg, *Towards Faithfully
+# Interpretable NLP Systems*, ACL 2020.

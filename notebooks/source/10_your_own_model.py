@@ -12,7 +12,7 @@
 # 4. put beside a map what must stand there, on one page;
 # 5. try to fool yourself before others do it, with five checks.
 #
-# About 60 minutes. You need lessons 3 and 4; lessons 5 and 9 tell where the checks come from.
+# About 60 minutes. You need lessons 3 and 4; lesson 9 tells where the checks come from.
 
 # %% id="setup"
 import tempfile
@@ -102,8 +102,8 @@ claim("better-than-its-control", page.agreement[0] > max(page.agreement[1:]), Tr
 #
 # Two things to note. The *range* of the five is wide. Smooth maps on few squares agree or disagree by chance, so a
 # single control, or a single picture, proves little. And covering is no last instance either: a grey square is a
-# picture that the network has never seen, and another colour or another size of square gives other numbers
-# (lessons 8 and 9).
+# picture that the network has never seen, and another colour or another size of square gives other numbers (lessons 8
+# and 9).
 #
 # What belongs on the page can't be left out by accident, and a mistake gets a sentence instead of a page:
 
@@ -120,16 +120,16 @@ claim("nothing-was-written", [*Path(folder.name).glob("refused*")] == [], True)
 # ## A pretrained network, and your photograph
 #
 # Now a network that you didn't make: SqueezeNet, trained on ImageNet's thousand classes, through torchvision's own
-# loading. `networks.pretrained` takes the name of any of torchvision's classifiers and brings its preprocessing along,
-# since a network that was fed with centred, scaled colours gives nonsense for any others. (The outputs below are
-# SqueezeNet's. Without its weights and without a connection the cell says so in one sentence, and goes on with the
-# course's own network.)
+# loading. `networks.pretrained` takes the name of any of torchvision's classifiers and brings its preprocessing
+# along, since a network that was fed with centred, scaled colours gives nonsense for any others. (The outputs below
+# are SqueezeNet's. Without its weights and without a connection the cell says so in one sentence, and goes on with
+# the course's own network.)
 #
 # The picker begins with a cat. **Press "Upload a picture" and choose a photograph of yours.** JPEG and PNG will do,
 # also straight from a phone: it is turned upright, and transparency is laid on white. It stays on the computer where
-# this notebook runs. **Predict** before you look: which class, and where? Then do three things. Type another class that
-# might be in the picture. Go through the layers with the arrow keys. Change the method. Whatever survives all three is
-# worth a second look.
+# this notebook runs. **Predict** before you look: which class, and where? Then do three things. Type another class
+# that might be in the picture. Go through the layers with the arrow keys. Change the method. Whatever survives all
+# three is worth a second look.
 
 # %% id="photograph" tags=["pretrained"]
 try:
@@ -146,9 +146,9 @@ figures.show(of_photograph.figure, alt=of_photograph.alt)
 
 # %% [markdown] id="own-model"
 # **Read the page as a referee would.** The answer is right, the class and layer are stated, and the map has both
-# signs. But the last line spoils it: the order of the squares agrees with what covering them costs at 0.29 only, and a
-# *shuffled* network reaches 0.21. In the picture at least one square on the muzzle costs two logits, while the map is
-# brightest on the forehead. An honest caption is: "Grad-CAM at features.12 for 'Egyptian cat'; on this picture it
+# signs. But the last line spoils it: the order of the squares agrees with what covering them costs at 0.29 only, and
+# a *shuffled* network reaches 0.21. In the picture at least one square on the muzzle costs two logits, while the map
+# is brightest on the forehead. An honest caption is: "Grad-CAM at features.12 for 'Egyptian cat'; on this picture it
 # agrees with occlusion hardly better than a network that has learnt nothing." That isn't a nice sentence for a paper,
 # and the map alone would never have forced anybody to write it. (Is the answer spread over the whole face, so that no
 # single square matters? The page can't say. A larger square, or squares in pairs, could.)
@@ -156,9 +156,9 @@ figures.show(of_photograph.figure, alt=of_photograph.alt)
 # ## A model of your own
 #
 # What does it take to explain a network that *you* trained? Four things: its **class**, its **weights file**, the
-# **names of its classes** in the order of the logits, and the **preprocessing** of its training. As an example we make
-# a small one here. It tells vehicles from other things, and its training takes some seconds. Its normalization is
-# *outside* of the model, as in most code that you will meet, so that the preprocessing matters.
+# **names of its classes** in the order of the logits, and the **preprocessing** of its training. As an example we
+# make a small one here. It tells vehicles from other things, and its training takes some seconds. Its normalization
+# is *outside* of the model, as in most code that you will meet, so that the preprocessing matters.
 
 # %% id="own-class"
 class MyNetwork(nn.Module):
@@ -204,9 +204,9 @@ trained.eval()
 torch.save(trained.state_dict(), f"{folder.name}/mine.pt")
 
 # %% [markdown] id="own-load-intro"
-# `own` puts the four together. It reads the file as *numbers only* (`weights_only=True`, or safetensors). A file
-# that was saved as a whole model is a pickle, and loading a pickle runs whatever code somebody has put into it. That
-# is why `own` wants the class from you: **code comes from you, numbers come from the file.**
+# `own` puts the four together. It reads the file as *numbers only* (`weights_only=True`, or safetensors). A file that
+# was saved as a whole model is a pickle, and loading a pickle runs whatever code somebody has put into it. That is
+# why `own` wants the class from you: **code comes from you, numbers come from the file.**
 #
 # **Predict:** how often is the network right if somebody forgets its preprocessing and feeds it pictures in [0, 1]?
 
@@ -244,8 +244,8 @@ for name, classes in {"none.pt": 2, "whole.pt": 2, "renamed.pt": 2, "mine.pt": 3
         print(f"{name}: {str(sentence).replace(folder.name, '...')}")
 
 # %% [markdown] id="layer-intro"
-# The last file came from `DataParallel` inside a training loop's checkpoint: its prefix and its wrapping are known, and
-# it loads.
+# The last file came from `DataParallel` inside a training loop's checkpoint: its prefix and its wrapping are known,
+# and it loads.
 #
 # ## Which layer?
 #
@@ -256,9 +256,9 @@ for name, classes in {"none.pt": 2, "whole.pt": 2, "renamed.pt": 2, "mine.pt": 3
 # {{formula:grad-cam-theorem}}
 #
 # so Grad-CAM, unrectified, adds up to the logit less the bias, and each cell is what the logit loses without it. On
-# other heads it is still the place where the straight line is shortest (lesson 4). The price is the size of the cells:
-# whoever wants finer ones goes to earlier layers, or to methods for pixels, and pays with an explanation that isn't
-# exact. So *measure* what your choice costs. Two numbers are cheap: how far the sum is from the logit, and the
+# other heads it is still the place where the straight line is shortest (lesson 4). The price is the size of the
+# cells: whoever wants finer ones goes to earlier layers, or to methods for pixels, and pays with an explanation that
+# isn't exact. So *measure* what your choice costs. Two numbers are cheap: how far the sum is from the logit, and the
 # agreement with covered squares, here over 40 pictures. **Predict** which layer wins each.
 
 # %% id="layers"
@@ -305,8 +305,8 @@ claim("exact-before-gap", maps.sum((1, 2)) + bias, own_logit, rtol=1e-4, atol=1e
 # A map is a hypothesis, and a hypothesis is tested by doing something that could refute it. The strongest test
 # **intervenes**: change what the map marks, and see whether the answer follows. Three interventions, with controls:
 #
-# - cover the eight squares (of 64) that the map puts *highest*; beside it the eight lowest, eight at random, and eight
-#   that the map of the re-initialized model puts highest;
+# - cover the eight squares (of 64) that the map puts *highest*; beside it the eight lowest, eight at random, and
+#   eight that the map of the re-initialized model puts highest;
 # - *blank* the thing itself, or all but the thing (for these pictures we know where it is; for yours, draw a box);
 # - show *nothing*: a black, a grey and a white picture.
 #
@@ -344,19 +344,20 @@ print("vehicle less no vehicle on black, grey, white:", ", ".join(f"{m:+.2f}" fo
 
 # %% [markdown] id="interventions-read"
 # Covering what the map marks changes the answer in more than half of the pictures; covering as much at random, or
-# where a shuffled network points, does so in one of ten or less. That is evidence *for this network on these pictures*
-# that the map finds what matters. Covering the lowest squares costs nothing: what the map calls evidence against the
-# class is weak here.
+# where a shuffled network points, does so in one of ten or less. That is evidence *for this network on these
+# pictures* that the map finds what matters. Covering the lowest squares costs nothing: what the map calls evidence
+# against the class is weak here.
 #
 # The second test finds no shortcut: without the thing the network guesses, with nothing but the thing it is nearly as
-# good as before. (Lesson 5 has a network for which it is the other way round.) The third is worth a thought: all three
-# blank pictures are "no vehicle", the grey one by more than five logits. That is what the network says when it sees
-# nothing. So a picture that is called "no vehicle" need not contain a reason for it, and its map explains an absence.
+# good as before. (Lesson 5 has a network for which it is the other way round.) The third is worth a thought: all
+# three blank pictures are "no vehicle", the grey one by more than five logits. That is what the network says when it
+# sees nothing. So a picture that is called "no vehicle" need not contain a reason for it, and its map explains an
+# absence.
 #
 # ## Second opinions that aren't
 #
-# A popular test is to ask another method, or about another class. **Predict:** which of these agree with Grad-CAM, and
-# which of the agreements mean anything?
+# A popular test is to ask another method, or about another class. **Predict:** which of these agree with Grad-CAM,
+# and which of the agreements mean anything?
 
 # %% id="second-opinions"
 print(f"{'rank correlation with Grad-CAM':34} over {n} pictures")
@@ -388,8 +389,8 @@ claim("hirescam-is-no-second-opinion", opinions["HiResCAM"], maps, rtol=1e-4, at
 # | the counterfactual half (no ReLU) | removing it doesn't raise the logit | may simply be weak |
 # | another method | disagreement | relatives agree by construction |
 #
-# Choose pictures and checks *before* you look at maps, count all of them, and report the ones that failed. A gallery of
-# the five best heat maps is an advertisement.
+# Choose pictures and checks *before* you look at maps, count all of them, and report the ones that failed. A gallery
+# of the five best heat maps is an advertisement.
 #
 # ## The page for your own model
 #
@@ -403,11 +404,11 @@ figures.show(page.figure, alt=page.alt)
 
 # %% [markdown] id="own-report-read"
 # The map marks the **wheels**, covering a wheel costs most, and none of the five shuffled models comes near this
-# agreement. Nobody told the network about wheels. It is tempting to write "it recognizes vehicles by their wheels", and
-# for this picture much speaks for it. But the picture was *chosen*, as the surest of 40, where the mean agreement was
-# far lower. What counts is the table of the interventions, over all 40; a page like this one is its illustration.
-# (Lesson 1 has things with round parts that are no wheels. What would you cover next?) The PDF is vector graphics: its
-# letters can be searched and read aloud, and the same words are the picture's alternative text.
+# agreement. Nobody told the network about wheels. It is tempting to write "it recognizes vehicles by their wheels",
+# and for this picture much speaks for it. But the picture was *chosen*, as the surest of 40, where the mean agreement
+# was far lower. What counts is the table of the interventions, over all 40; a page like this one is its illustration.
+# (Lesson 1 has things with round parts that are no wheels. What would you cover next?) The PDF is vector graphics:
+# its letters can be searched and read aloud, and the same words are the picture's alternative text.
 #
 # ## Maps A and B
 #
@@ -444,5 +445,5 @@ claim("the-scale-gives-it-away", largest["A"] < 0.01 * largest["B"], True)
 #
 # **Sources.** Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018 (arXiv 1810.03292); Zeiler and Fergus,
 # *Visualizing and Understanding Convolutional Networks*, ECCV 2014 (arXiv 1311.2901); Selvaraju et al., *Grad-CAM*,
-# ICCV 2017 (arXiv 1610.02391); Draelos and Carin, arXiv 2011.08891 (2020); Nie, Zhang, Patel, ICML 2018
-# (arXiv 1805.07039). SqueezeNet: Iandola et al., arXiv 1602.07360 (2016).
+# ICCV 2017 (arXiv 1610.02391); Draelos and Carin, arXiv 2011.08891 (2020); Nie, Zhang, Patel, ICML 2018 (arXiv
+# 1805.07039). SqueezeNet: Iandola et al., arXiv 1602.07360 (2016).
