@@ -341,7 +341,7 @@ print(f"{'area: a flat map':24}" + f"{area.mean():>20.2f}")
 means = {}
 for name in METHODS:
     ours, theirs = maps_of(single, asked, name), maps_of(single, instead, name)
-    columns = [mass_in_mask(ours, test.masks[:, 0]), alike(ours, theirs)]
+    columns = [mass_in_mask(ours, test.masks[:, 0]).tolist(), alike(ours, theirs)]
     columns.append(alike(ours.abs(), maps_of(untrained, asked, name).abs()))
     means[name] = [float(np.mean(one)) for one in columns]
     cells = [f"{np.mean(one):.2f} ({low:.2f}..{high:.2f})" for one in columns for low, high in [interval95(one)]]
@@ -396,15 +396,15 @@ wishes = {
 }
 real = float(model(pictures)[torch.arange(60), labels].max())
 print(f"largest logit of 60 real scenes for their own class: {real:.1f}")
-rows, reached = [], {}
-for c in (0, 3, 5):  # circle, star, ring
+rows, reached = [], []
+for c in (0, 5):  # circle, ring
     rows.append([])
     for title, more in wishes.items():
         best = activation_maximization(model, start, c, rate=1.0, limits=(0.0, 1.0), **more)
-        reached[title] = float(model(best)[0, c])
-        rows[-1].append(figures.Panel(f"{classes[c]}, {title}:\n{reached[title]:.0f}", best))
-figures.show(figures.compare(rows), alt="For circle, star and ring, what gradient ascent ends at under three wishes.")
-claim("beyond-all-real-pictures", bool(min(reached.values()) > 2 * real), True)
+        reached.append(float(model(best)[0, c]))
+        rows[-1].append(figures.Panel(f"{classes[c]}, {title}:\n{reached[-1]:.0f}", best))
+figures.show(figures.compare(rows), alt="For circle and ring, what gradient ascent ends at under three wishes.")
+claim("beyond-all-real-pictures", bool(min(reached) > 2 * real), True)
 
 # %% [markdown] id="end"
 # A picture that drives the logit far beyond that of any real scene, and hardly one that a reader would call a ring.
