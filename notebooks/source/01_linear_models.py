@@ -104,7 +104,7 @@ figures.show(
 # better, and what will fool it?
 
 # %% id="judge"
-train, (test, X_test) = vehicles(250, seed=2), vehicles_test_set()
+train, (test, X_test) = vehicles(150, seed=2), vehicles_test_set()
 X = hand_crafted_features(train)  # (n, 2): wheel score and metal score of each picture
 y, y_test = train.labels.numpy(), test.labels.numpy()
 for name, column in zip(("wheel score", "metal score"), X_test.T, strict=True):
