@@ -1,11 +1,13 @@
 """What tests share: each lesson is run once, beside the other tests. The plain run leaves out the group `full`."""
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 from course_lib.classroom.build import check
 from course_lib.classroom.run import Run
@@ -18,6 +20,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     text = collection_path.read_text("utf-8") if collection_path.suffix == ".py" else ""
     needs_full = "\npytestmark = pytest.mark.full\n" in text
     return True if needs_full or collection_path.name == "browser" else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A thread for the tests and one for the lessons beside them: more than two would wait for one another."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 Checked = tuple[list[str], Run | None]

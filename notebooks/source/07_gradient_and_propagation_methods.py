@@ -281,7 +281,7 @@ figures.show(figures.compare(rows, shared=False, label=""), alt="Four LRP rules 
 # %% [markdown] id="deeplift-intro"
 # Each row asks for another class. A small ε draws the gradient's grain; ε = 1 keeps only what weighs much. With α = 2
 # and β = 1 the evidence gathers on the object that is asked for. z⁺ knows only what speaks *for*, so it paints both
-# objects whichever is asked for.
+# objects each time, the one that is asked for more strongly.
 #
 # ## DeepLIFT: the same, with differences
 #
