@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("markexpr") != "not full":
         return None
     text = collection_path.read_text("utf-8") if collection_path.suffix == ".py" else ""
-    needs_full = "\npytestmark = pytest.mark.full\n" in text
+    needs_full = re.search(r"^pytestmark = \[?\s*pytest\.mark\.full\b", text, re.MULTILINE) is not None
     return True if needs_full or collection_path.name == "browser" else None
 
 
