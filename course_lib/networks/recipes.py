@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from torch import Tensor, nn
 
-from course_lib.datasets import scenes, vehicles
+from course_lib.datasets import creatures, scenes, vehicles
 from course_lib.networks.architectures import GapNetwork, RecurrentNetwork, TwoLayerNetwork
 
 Data = Callable[[int, int], tuple[Tensor, Tensor]]
@@ -58,6 +61,17 @@ def _vehicles(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return drawn.pictures, drawn.labels
 
 
+def _creatures(n: int, seed: int, repair: bool = False) -> tuple[Tensor, Tensor]:
+    with TemporaryDirectory() as folder:
+        return creatures.read(creatures.write(Path(folder), n, seed), repair)
+
+
+def _creature_recipe(repair: bool, required: float) -> Recipe:
+    build = lambda: GapNetwork(2, channels=(16, 32, 48, 64), halvings=3)  # noqa: E731
+    data, turns = partial(_creatures, repair=repair), False
+    return Recipe(build, data, creatures.FAMILIES, creatures.SIZE, required, steps=400, pictures=2000, turns=turns)
+
+
 RECIPES: dict[str, Recipe] = {
     "scenes_gap": _scene_recipe(GapNetwork, 0.95, steps=1500),
     "scenes_two_fc": _scene_recipe(TwoLayerNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
@@ -72,5 +86,7 @@ RECIPES: dict[str, Recipe] = {
         pictures=4000,
         turns=False,
     ),
+    "creatures": _creature_recipe(repair=False, required=0.99),
+    "creatures_repaired": _creature_recipe(repair=True, required=0.95),
 }
 """Every network that the course ships; one entry here makes a network loadable and trainable."""
