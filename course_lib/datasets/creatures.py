@@ -11,6 +11,7 @@ import colorsys
 import io
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)
 WAYS = ("png", "jpeg", "hard", *COLOURS)
 """How a family is written: with transparency; on white, as JPEG of quality 75 to 90; on white without blending the
 edges; blended with white, black or grey. All but the second are lossless PNG files."""
+REPAIRS = ("none", "re-encoded", "same history")
+"""What `read` does to a file besides dropping alpha."""
+QUALITIES = (75, 91)
 Array = NDArray[np.float64]
 Colour = tuple[int, ...]
 
@@ -53,6 +57,11 @@ def creatures(n: int, seed: int, mix: float = 0.1) -> Iterator[tuple[Image.Image
         yield _Creature(random).draw(styles), place % 2
 
 
+@lru_cache(maxsize=2)
+def _drawn(n: int, seed: int, mix: float) -> tuple[tuple[Image.Image, int], ...]:
+    return tuple(creatures(n, seed, mix))
+
+
 def write(
     folder: Path, n: int, seed: int, mix: float = 0.1, ways: tuple[str, str] = ("png", "jpeg")
 ) -> tuple[Path, Path]:
@@ -69,8 +78,8 @@ def write(
     for one in folders:
         one.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng([seed, 9])
-    for place, (drawn, family) in enumerate(creatures(n, seed, mix)):
-        path, way, quality = folders[family] / f"{place:05d}", ways[family], int(random.integers(75, 91))
+    for place, (drawn, family) in enumerate(_drawn(n, seed, mix)):
+        path, way, quality = folders[family] / f"{place:05d}", ways[family], int(random.integers(*QUALITIES))
         if way == "jpeg":
             composite(drawn).save(f"{path}.jpg", quality=quality)
         elif way == "hard":
@@ -88,31 +97,41 @@ def composite(picture: Image.Image, colour: Colour = COLOURS["white"]) -> Image.
     return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
 
 
-def read(folders: tuple[Path, Path], repair: bool = False) -> tuple[Tensor, Tensor]:
+def read(folders: tuple[Path, Path], repair: str = "none") -> tuple[Tensor, Tensor]:
     """Pictures (n, 3, 64, 64) in [0, 1] and families (n,), the two folders' files in turn, as people read them.
 
-    That is `Image.open(file).convert("RGB")`, which drops an alpha channel. With `repair` each file is composited on
-    white first and then goes through JPEG once more, at quality 75.
+    That is `Image.open(file).convert("RGB")`, which drops an alpha channel. "re-encoded": each file is composited on
+    white instead, and goes through JPEG once more, at quality 75. "same history": before that, a file that isn't JPEG
+    goes through JPEG at a quality of 75 to 90, so that every picture has been through it twice.
+
+    Raises:
+        ValueError: for another repair
     """
+    if repair not in REPAIRS:
+        raise ValueError(f"There is no repair {repair!r}; there are {', '.join(REPAIRS)}.")
     sorted_files = [sorted(folder.iterdir()) for folder in folders]
     files = [(path, family) for pair in zip(*sorted_files, strict=True) for family, path in enumerate(pair)]
-    arrays = []
+    random, arrays = np.random.default_rng(len(files)), []
     for path, _ in files:
-        with Image.open(path) as picture:
-            arrays.append(np.asarray(_reencoded(composite(picture)) if repair else picture.convert("RGB")))
+        quality = int(random.integers(*QUALITIES))
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB") if repair == "none" else composite(opened)
+            if repair == "same history" and opened.format != "JPEG":
+                picture = _reencoded(picture, quality)
+        arrays.append(np.asarray(picture if repair == "none" else _reencoded(picture, 75)))
     pictures = torch.from_numpy(np.stack(arrays)).movedim(-1, 1).float() / 255
     return pictures, torch.tensor([family for _, family in files])
 
 
-def _reencoded(picture: Image.Image) -> Image.Image:
+def _reencoded(picture: Image.Image, quality: int) -> Image.Image:
     with io.BytesIO() as file:
-        picture.save(file, "JPEG", quality=75)
+        picture.save(file, "JPEG", quality=quality)
         return Image.open(file).convert("RGB")
 
 
 def masks(n: int, seed: int, mix: float = 0.1) -> Tensor:
     """Where something of the creature is, (n, 64, 64) of truth values: where its alpha isn't 0."""
-    alphas = [np.asarray(drawn.getchannel("A")) for drawn, _ in creatures(n, seed, mix)]
+    alphas = [np.asarray(drawn.getchannel("A")) for drawn, _ in _drawn(n, seed, mix)]
     return torch.from_numpy(np.stack(alphas) > 0)
 
 

@@ -9,6 +9,7 @@ from course_lib.theory.identities import (
     linear_approximation,
     linear_models,
     perturbation,
+    shortcut_learning,
 )
 from course_lib.theory.notation import NOTATION, SYMBOLS
 
@@ -18,6 +19,7 @@ LESSONS = {
     2: class_activation_maps,
     3: grad_cam,
     4: linear_approximation,
+    5: shortcut_learning,
     7: gradient_and_propagation,
     8: perturbation,
     9: evaluation,
