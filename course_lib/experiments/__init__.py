@@ -16,6 +16,16 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from course_lib.datasets.creatures import FAMILIES
+from course_lib.experiments.creatures import (
+    COMPARED,
+    CUES,
+    EVIDENCE,
+    NETWORKS,
+    cues_row,
+    evidence_row,
+    swaps_row,
+)
 from course_lib.experiments.scoreboard import CASES, CONTROLS, scoreboard_row
 from course_lib.experiments.vehicles import classifiers_row, learning_curve_row
 from course_lib.methods.registry import METHODS
@@ -41,6 +51,11 @@ SEEDS = (0, 1, 2, 3, 4)
 EXPERIMENTS: dict[str, Experiment] = {
     "vehicles_learning_curve": Experiment({"pictures": (30, 100, 300, 1000), "seed": SEEDS}, learning_curve_row),
     "vehicles_classifiers": Experiment({"seed": SEEDS}, classifiers_row),
+    "creatures_swaps": Experiment({"network": tuple(NETWORKS), "seed": SEEDS}, swaps_row),
+    "creatures_evidence": Experiment(
+        {"network": COMPARED, "seed": SEEDS, "family": FAMILIES, "method": tuple(EVIDENCE)}, evidence_row
+    ),
+    "creatures_cues": Experiment({"cue": tuple(CUES), "seed": SEEDS}, cues_row),
     "scoreboard": Experiment(
         {"network": tuple(CASES), "method": (*METHODS, *CONTROLS)}, scoreboard_row, texts=("why not",)
     ),
