@@ -91,17 +91,22 @@ def centred(model: GapNetwork) -> GapNetwork:
 
 
 def swaps_row(network: str, seed: int) -> dict[str, float]:
+    """`swaps` of a network that was trained on creatures drawn from seed + 1, and repaired as `NETWORKS` says."""
+    trained, loader = NETWORKS[network]
+    return swaps(creature_network(MIX, TESTS["i.i.d."], trained, seed), loader)
+
+
+def swaps(model: nn.Module, loader: str = "none") -> dict[str, float]:
     """Accuracy on the same 400 creatures written in six ways; margins (logit of rounded - pointed) of blank pictures.
 
     "creature": the mean size of the margin of a test creature, written as in training.
     """
-    trained, loader = NETWORKS[network]
-    model = creature_network(MIX, TESTS["i.i.d."], trained, seed)
     tests = {name: _pictures(TESTED, TEST_SEED, MIX, ways, loader) for name, ways in TESTS.items()}
     blanks = {f"{name} picture": torch.full((1, 3, 64, 64), v) for name, v in (("black", 0.0), ("white", 1.0))}
-    measured = {name: accuracy(model, *test) for name, test in tests.items()}
-    measured |= {name: float(_margin(model, blank)) for name, blank in blanks.items()}
-    return measured | {"creature": float(_margin(model, tests["i.i.d."][0]).abs().mean())}
+    with torch.no_grad():
+        measured = {name: accuracy(model, *test) for name, test in tests.items()}
+        measured |= {name: float(_margin(model, blank)) for name, blank in blanks.items()}
+        return measured | {"creature": float(_margin(model, tests["i.i.d."][0]).abs().mean())}
 
 
 def _margin(model: nn.Module, pictures: Tensor) -> Tensor:
