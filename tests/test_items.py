@@ -73,6 +73,13 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "58 x³ at 8: 512 and 1536": ("04", "cube-and-logarithm", "1536"),
     "59 always three times": ("04", "euler", "homogeneous"),
     "60 log x at 8: 1 at every x": ("04", "cube-and-logarithm-read", "1 at every x"),
+    # why a good score is not enough
+    "61 a good score is not the right thing learnt": ("05", "opening", "shortcut learning"),
+    "62 important pixels of Pokémon and Digimon": ("05", "story", "saliency map"),
+    "63 the blank area was the evidence": ("05", "story", "blank area outside the object"),
+    "64 PNG and JPEG": ("05", "story", "jpeg"),
+    "65 black and white after loading": ("05", "blank-read", "alpha channel"),
+    "66 good training and test, wrong reason": ("05", "iid", "i.i.d."),
     "67a the derivative as a heat map": ("07", "saliency-intro", "saliency"),
     "67b cover a block": ("08", "occlusion", "occlusion"),
     "67c the picture that one neuron likes best": ("07", "controls-read", "activation maximization"),
@@ -97,8 +104,11 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "E19 more than the data change": ("01", "transfer", "learning rate"),
     "E20 the right reason": ("02", "refusals-read", "depends on the picture"),
     "E21 explaining is not new": ("01", "history", "2013"),
+    "E22 not a property of the formats": ("05", "blank-read", "is not a law"),
+    "E23 the numbers, and most of the Digimon": ("05", "story-read", "98.4 %"),
     "E24 of the score, not of the loss": ("07", "saliency-intro", "loss"),
-    "E26 what equals the baseline is invisible": ("08", "fills-read", "black squares"),
+    "E25 a map is a hypothesis": ("05", "normalization-read", "a map is a hypothesis"),
+    "E26 what equals the baseline is invisible": ("05", "blind-read", "exactly 0"),
     "E27 the order of the authors": ("01", "field-guide", "ras comes first"),
 }
 """item -> lesson, cell, the term that the cell must contain"""

@@ -59,14 +59,14 @@ pick_layers(network, picture)
 # | 2 | [Class activation maps](02_class_activation_maps.ipynb) | Which places made the network say it? | 50 |
 # | 3 | [Grad-CAM](03_grad_cam.ipynb) | And where the class activation map cannot go? | 60 |
 # | 4 | [Linear approximation](04_linear_approximation.ipynb) | When does a gradient mislead, and what helps? | 60 |
-#
+# | 5 | [Shortcut learning](05_shortcut_learning.ipynb) | Right, but for which reason? | 70 |
 # | 7 | [Gradient and propagation methods](07_gradient_and_propagation_methods.ipynb) | What else goes backwards? | 70 |
 # | 8 | [Perturbation methods](08_perturbation_methods.ipynb) | What if something is taken away? | 60 |
 # | 9 | [Which explanation is right?](09_which_explanation_is_right.ipynb) | Whom to believe when they disagree? | 60 |
 # | 10 | [Your own model](10_your_own_model.ipynb) | And what about your network and your picture? | 60 |
 #
-# Lessons 0 to 4 build on one another; 7 and 8 need 4, and 9 needs both. Lessons 5 (shortcuts) and 6 (captions,
-# questions, attention) aren't in the course yet.
+# Lessons 0 to 4 build on one another; 5, 7 and 8 need 4, and 9 needs both. Lesson 6 (captions,
+# questions, attention) isn't in the course yet.
 #
 # ## How to work
 #
