@@ -421,11 +421,22 @@ figures.show(figure, alt="A creature's head on white, darkened: lossless, as JPE
 alone = [row for row in cues if row["cue"] == "ringing, mix 0"]
 claim("ringing-beats-perfect-shapes", max(row["swapped"] for row in alone) < 0.1, True)
 claim("though-shapes-would-do", min(row["same history, swapped"] for row in alone) > 0.99, True)
+edges = [row for row in cues if row["cue"].startswith("hard edges")]
+claim("jpeg-does-not-hide-hard-edges", max(row["same history, swapped"] for row in edges) < 0.1, True)
 changed = ((jpeg != 1) & (plain == 1)).any(0).float().mean()
 print(f"pixels that are white without JPEG and aren't with it: {changed:.0%} of the picture")
 
 # %% [markdown] id="cues-read"
-# CUES_TEXT
+# It will, and how. Shapes alone would do at mix 0: after the repair the same network reads them without a mistake, to
+# 99.9 %. Left to itself it takes the specks, and with the codec swapped it is at 2 %; at mix 0.1 and 0.2 at 0.0. One
+# might have hoped that a network uses a planted cue only as far as its task is hard. Not this one. It takes what is
+# *easiest*, which is not what is easiest to us. After the repair, accuracy falls from 100 % to 93 and 84 %: the
+# price of honesty, and the size of the fraud.
+#
+# Hard edges are as good a cue as the black was, and here the repair by JPEG fails altogether: edges survive it. What
+# helps is to blend, while there is still an alpha channel to blend with. Who painted the transparent pixels white has
+# thrown it away. So each cue has its own repair: composite against background and edges, one history against the
+# codec. And after each, swap again.
 #
 # ## Your own two folders
 #
