@@ -115,7 +115,7 @@ claim("row-again", [again[test] for test in TESTS], [row[test] for test in TESTS
 # %% [markdown] id="swaps-read"
 # From 100 % to *exactly* 0, in each of five trainings. With equal backgrounds it is at 50 %, give or take a few
 # pictures on grey: it gives all pictures of one colour the same answer. The network could have learnt the shapes. It
-# had no reason to, for the background is easier, and the training loss was at its end long before.
+# had no reason to: the background alone answers every question of the training set.
 #
 # (The last lines measured the first of the five again, and held it against the committed table.)
 #
@@ -269,7 +269,7 @@ claim("blind-on-black", len(blind), 3)
 # - **Far from the creature** CAM tells them apart: 0.31 to 0.34, as much as the area; the control has 0.13. (The last
 #   map's Grad-CAM is the same map: lesson 3.) For saliency and gradient x input not even that helps. Integrated
 #   gradients from white, DeepLIFT from white and occlusion with white seem to do it (0.3 on black, 0.00 in the
-#   control); but the control's pictures stand on white, where these three show nothing whatever the network does.
+#   control); but the control's pictures stand on white, where these three show next to nothing, whatever it does.
 # - **Grad-CAM after the second block** gives the clearest picture above, and one of the five networks has 0.10
 #   where the others have 0.9. The cue was the same for all.
 # - **Occlusion depends on the fill.** On black, the share far away is 0.04 with black squares, 0.26 with grey ones.
