@@ -48,10 +48,10 @@ class Picker:
     def __init__(self, place: Page | Locator) -> None:
         self.root = place.locator(".picker")
         self.target = self.root.get_by_label("Class", exact=True)
-        self.method = self.root.get_by_label("Method", exact=True)
+        self.method = self.root.get_by_role("combobox", name="Method", exact=True)
         self.layer = self.root.get_by_label("Layer", exact=True)
         self.relu = self.root.get_by_role("checkbox", name="ReLU")
-        self.opacity = self.root.get_by_label("Opacity", exact=True)
+        self.opacity = self.root.get_by_role("slider", name="Opacity")
         self.upload = self.root.get_by_label("Upload a picture").first
         self.status = self.root.get_by_role("status")
         self.sentence = self.root.locator(".sentence")

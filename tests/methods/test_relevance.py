@@ -168,7 +168,7 @@ def test_conserved_in_the_courses_networks(name):
 
 
 def with_statistics(name: str) -> nn.Module:
-    """A network of torchvision's with random weights, and BatchNorms that do something."""
+    """A network of torchvision's with random weights, with BatchNorms and biases that do something."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = torchvision.models.get_model(name, num_classes=10).double().eval()
@@ -176,6 +176,7 @@ def with_statistics(name: str) -> nn.Module:
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.uniform_(module.running_var, 0.5, 1.5)
                 nn.init.normal_(module.running_mean, 0, 0.1)
+            if getattr(module, "bias", None) is not None:
                 nn.init.normal_(module.bias, 0, 0.1)
     return model
 
