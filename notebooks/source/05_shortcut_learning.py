@@ -61,8 +61,8 @@ figures.show(
 # Digimon, and nearly all test pictures came out right. A **saliency map**, which marks the pixels
 # that the score depends on, pointed at the corners: the *blank area outside the object* was the evidence.
 #
-# The reason lay in the files. The Pokémon were PNG files, the Digimon JPEG. After loading, one family stood on black and
-# the other on white.
+# The reason lay in the files. The Pokémon were PNG files, the Digimon JPEG. After loading, one family stood on black
+# and the other on white.
 
 # %% [markdown] id="story-read"
 # (We could not check his slides: so no accuracy of his stands here, and whether *all* or *most* of the Digimon were
