@@ -217,11 +217,19 @@ def draw_curve(ax: Axes, x: Sequence[float], runs: Any, label: str, style: int =
 
 
 def show(figure: Figure, alt: str, width: int | None = None) -> None:
-    """Show a figure as an embedded PNG with alternative text, and close it; `width` is in pixels of the page.
+    """Show a figure as `embedded` makes it, and close it. (JupyterLab drops the alternative text of its own outputs.)
 
-    (JupyterLab drops the alternative text of its own picture outputs.) The ground is white, in a dark theme too.
+    Raises ValueError as `embedded`.
+    """
+    display(HTML(embedded(figure, alt, width)))  # type: ignore[no-untyped-call]
 
-    Raises ValueError if `alt` is too short to say what is seen, or the PNG has more than 60 KB.
+
+def embedded(figure: Figure, alt: str, width: int | None = None, most: int = MOST_BYTES) -> str:
+    """A figure as HTML: a PNG inside an <img> with alternative text; `width` is in pixels of the page. Closes it.
+
+    The ground is white, in a dark theme too.
+
+    Raises ValueError if `alt` is too short to say what is seen, or the PNG has more than `most` bytes.
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"The alternative text {alt!r} is too short to say what there is to see in the figure.")
@@ -235,12 +243,12 @@ def show(figure: Figure, alt: str, width: int | None = None) -> None:
         if png.tell() <= MOST_BYTES:
             break
     plt.close(figure)
-    if png.tell() > MOST_BYTES:
-        size = f"{png.tell() / 1000:.0f} KB, and {MOST_BYTES // 1000} are allowed"
+    if png.tell() > most:
+        size = f"{png.tell() / 1000:.0f} KB, and {most // 1000} are allowed"
         raise ValueError(f"This figure takes {size}: make it smaller (figsize), or show fewer pictures in it.")
     address = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
     style = f"width:{width or round(100 * picture.width / dpi)}px;max-width:100%;background:white"
-    display(HTML(f'<img alt="{html.escape(alt)}" src="{address}" style="{style}">'))  # type: ignore[no-untyped-call]
+    return f'<img alt="{html.escape(alt)}" src="{address}" style="{style}">'
 
 
 def _draw(ax: Axes, pixels: np.ndarray) -> None:

@@ -18,7 +18,7 @@ FLOW = [
     {"methods"},
     {"evaluation", "faithfulness"},
     {"figures", "experiments"},
-    {"report"},
+    {"report", "audit"},
     {"widgets"},
     {"classroom"},
 ]

@@ -23,6 +23,11 @@ WORDS = {
     "experiments": "Compute again what takes long: the tables that the lessons read.",
     "tables": "The tables' names; all, if you name none.",
     "into": "The folder for what is made.",
+    "audit": "Two folders of pictures: does a network tell them apart by their objects, or by their files?",
+    "folder-a": "The pictures of one kind.",
+    "folder-b": "The pictures of the other kind.",
+    "model": "One of the course's networks with 2 classes; without it, small ones are trained (a few minutes).",
+    "out": "The report, one HTML file.",
     "progress": "Show progress bars.",
     "copied": "Your copies are in {folder}: {new} new, {updated} brought up to date, {same} as they were.",
     "theirs": "Changed by you and left alone: {names}.",
@@ -34,6 +39,7 @@ WORDS = {
     "mends": "{name}: {fault}; `course build {name}` mends it.",
     "no-tools": "`course build` needs jupytext and nbclient, which authors install: run `uv sync`.",
     "computed": "{name}: computed, saved as {path}",
+    "audited": "{verdict}\nThe report is in {path}.",
     "trained": "{name}: {reached:.1%} of test pictures right ({required:.0%} required), saved in {folder}",
 }
 app = typer.Typer(help=WORDS["course"], no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -110,6 +116,21 @@ def experiments(
 
     for path in run(names or [], into, progress):
         typer.echo(WORDS["computed"].format(name=path.stem, path=path))
+
+
+@app.command(help=WORDS["audit"])
+def audit(
+    folder_a: Annotated[Path, typer.Argument(help=WORDS["folder-a"])],
+    folder_b: Annotated[Path, typer.Argument(help=WORDS["folder-b"])],
+    model: Annotated[str | None, typer.Option(help=WORDS["model"])] = None,
+    out: Annotated[Path, typer.Option(help=WORDS["out"])] = ROOT / "build" / "audit.html",
+    progress: Progress = True,
+) -> None:
+    from course_lib.audit import audit as examine
+    from course_lib.networks import load
+
+    result = examine(folder_a, folder_b, load(model) if model else None, progress=progress)
+    typer.echo(WORDS["audited"].format(verdict=result.verdict, path=result.save(out)))
 
 
 def main(arguments: list[str] | None = None) -> None:
