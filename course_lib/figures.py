@@ -240,7 +240,7 @@ def embedded(figure: Figure, alt: str, width: int | None = None, most: int = MOS
         picture = Image.open(drawn).convert("RGB")
         # of Pillow's ways this one moves no colour far: the others gave up the dark end of a map for a photograph
         picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
-        if png.tell() <= MOST_BYTES:
+        if png.tell() <= most:
             break
     plt.close(figure)
     if png.tell() > most:
