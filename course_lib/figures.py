@@ -224,13 +224,14 @@ def show(figure: Figure, alt: str, width: int | None = None) -> None:
     display(HTML(embedded(figure, alt, width)))  # type: ignore[no-untyped-call]
 
 
-def embedded(figure: Figure, alt: str, width: int | None = None, most: int = MOST_BYTES) -> str:
+def embedded(figure: Figure, alt: str, width: int | None = None, most: int | None = None) -> str:
     """A figure as HTML: a PNG inside an <img> with alternative text; `width` is in pixels of the page. Closes it.
 
     The ground is white, in a dark theme too.
 
-    Raises ValueError if `alt` is too short to say what is seen, or the PNG has more than `most` bytes.
+    Raises ValueError if `alt` is too short to say what is seen, or the PNG has more than `most` bytes (60 KB).
     """
+    most = most or MOST_BYTES
     if len(alt.strip()) < 20:
         raise ValueError(f"The alternative text {alt!r} is too short to say what there is to see in the figure.")
     png = io.BytesIO()

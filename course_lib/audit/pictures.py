@@ -88,9 +88,10 @@ class Folder:
 
 
 def read(path: Path) -> Picture:
-    """Read a picture as a careless loader does, and its alpha beside it. Raises ValueError as `read_picture`."""
-    read_picture(path)
-    with warnings.catch_warnings(), Image.open(path) as file:
+    """Read a picture as a careless loader does, and its alpha. Raises OSError, and ValueError as `read_picture`."""
+    held = path.read_bytes()
+    read_picture(held)
+    with warnings.catch_warnings(), Image.open(io.BytesIO(held)) as file:
         warnings.simplefilter("ignore")
         naive, clear = file.convert("RGB"), file.convert("RGBA").getchannel("A")
         kind, jpeg = (file.format or "").replace("MPO", "JPEG"), None
@@ -118,7 +119,7 @@ def survey(path: Path, files: Sequence[Path], most: int, seed: int, tick: Callab
         tick()
         try:
             picture = read(files[place])
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             folder.unreadable[files[place].name] = str(error)
             continue
         folder.files.append(files[place])

@@ -68,8 +68,9 @@ WORDS = {
 """Every word of the report, but for the names of the interventions."""
 STYLE = """<style>
 .audit { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 0 1rem }
-.audit table { border-collapse: collapse; display: block; overflow-x: auto; color: inherit; font-size: .88em }
-.audit th, .audit td { padding: .2rem .45rem; text-align: left; border-bottom: 1px solid #8886; vertical-align: bottom }
+.audit table { border-collapse: collapse; display: block; overflow-x: auto; color: inherit; font-size: .82em }
+.audit th, .audit td { padding: .2rem .4rem; text-align: left; border-bottom: 1px solid #8886; vertical-align: bottom }
+.audit td, .audit th[scope=row] { white-space: nowrap }
 .audit tr { background: none !important }
 .audit .verdict { border-left: .3rem solid #d55e00; padding-left: .8rem; font-size: 1.1em }
 .audit .swatch { display: inline-block; width: .9em; height: .9em; border: 1px solid #888; vertical-align: -.1em }
@@ -279,7 +280,7 @@ def _share(right: Sequence[bool]) -> tuple[float, float, float, int]:
 
 
 def _percent(share: float, low: float, high: float, n: int) -> str:
-    return f"{share:.1%} [{100 * low:.0f},\N{NO-BREAK SPACE}{100 * high:.0f}]" if n else WORDS["none"]
+    return f"{share:.1%} [{100 * low:.0f}, {100 * high:.0f}]" if n else WORDS["none"]
 
 
 def _said(share: float, low: float, high: float, n: int) -> str:
@@ -291,7 +292,7 @@ def _number(values: Sequence[float]) -> str:
     if len(values) < 2:
         return f"{values[0]:.2f}" if values else WORDS["none"]
     low, high = interval95(list(values))
-    return f"{np.mean(values):.2f} [{low:.2f},\N{NO-BREAK SPACE}{high:.2f}]"
+    return f"{np.mean(values):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _h(which: str) -> str:

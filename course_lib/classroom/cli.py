@@ -123,7 +123,7 @@ def audit(
     folder_a: Annotated[Path, typer.Argument(help=WORDS["folder-a"])],
     folder_b: Annotated[Path, typer.Argument(help=WORDS["folder-b"])],
     model: Annotated[str | None, typer.Option(help=WORDS["model"])] = None,
-    out: Annotated[Path, typer.Option(help=WORDS["out"])] = ROOT / "build" / "audit.html",
+    out: Annotated[Path, typer.Option(help=WORDS["out"], dir_okay=False)] = ROOT / "build" / "audit.html",
     progress: Progress = True,
 ) -> None:
     from course_lib.audit import audit as examine

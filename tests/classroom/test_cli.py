@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from course_lib.classroom import cli
+from course_lib.datasets import creatures
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def write(root: Path, name: str, text: str) -> None:
 def test_help_lists_everything(course):
     code, said, _ = course("--help")
     assert code == 0
-    assert all(word in said for word in ("start", "build", "train", "experiments", cli.WORDS["build"][:40]))
+    assert all(word in said for word in ("start", "build", "train", "experiments", "audit", cli.WORDS["build"][:40]))
 
 
 def test_it_runs_as_a_program_without_a_traceback():
@@ -129,3 +130,34 @@ def test_without_the_authors_tools_build_says_how_to_get_them(course, monkeypatc
 def test_an_unknown_command_is_refused_without_a_traceback(course):
     code, said, wrong = course("bild")
     assert code == 2 and "build" in said + wrong and "Traceback" not in said + wrong
+
+
+def test_two_folders_are_audited(course, tmp_path):
+    a, b = creatures.write(tmp_path / "mine", 12, 0)
+    arguments = ["audit", str(a), str(b), "--out", str(tmp_path / "new" / "report.html"), "--quiet"]
+    code, said, wrong = course(*arguments, "--model", "creatures")
+    assert (code, wrong) == (0, "")
+    verdict, where = said.splitlines()
+    assert verdict.startswith("The interventions show that this model goes by what the files bring along: with ")
+    assert where == f"The report is in {tmp_path / 'new' / 'report.html'}."
+    assert "12 real pictures" in (tmp_path / "new" / "report.html").read_text("utf-8")
+    (a / "broken.png").write_text("no picture")
+    assert "reading" in course(*arguments[:-1], "--model", "creatures")[2]
+
+
+def test_what_cannot_be_audited_gets_a_sentence(course, tmp_path):
+    a, b = (str(folder) for folder in creatures.write(tmp_path / "mine", 4, 0))
+    (tmp_path / "empty").mkdir()
+    for arguments, sentence in (
+        ([a, str(tmp_path / "none")], "There is no folder "),
+        ([str(tmp_path / "empty"), b], "The folder "),
+        ([a, a], "Both folders are "),
+        ([a, b, "--model", "creature"], "There is no network 'creature'; there are creatures"),
+        ([a, b, "--model", "scenes_gap"], "An audit needs a model with 2 classes"),
+    ):
+        code, said, wrong = course("audit", *arguments, "--quiet")
+        assert (code, said, wrong.count("\n")) == (2, "", 1) and wrong.startswith(sentence)
+    code, _, wrong = course("audit", a, b, "--out", str(tmp_path), "--quiet")
+    assert code == 2 and "is a directory" in wrong and "Traceback" not in wrong
+    code, said, _ = course("audit", "--help")
+    assert code == 0 and all(word in said for word in ("FOLDER_A", "FOLDER_B", "--model", "--out", "--quiet"))
