@@ -23,7 +23,8 @@ from course_lib.classroom.outputs import code_cells, normalize
 PRETRAINED = "pretrained"
 """The tag of a cell that needs weights which aren't shipped."""
 PEAK = """
-import pathlib, sys
+import pathlib, sys, time
+print(time.process_time())
 status = pathlib.Path("/proc/self/status")
 if status.exists():
     print(int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024)
@@ -50,6 +51,7 @@ class Run:
     """A lesson with its outputs.
 
     Attributes:
+        seconds, processor: by the clock, and what the kernel computed in them (on several threads it may be more)
         held: names of the claims that were checked and hold
         total: how many claims the source makes
         kept: cells that kept their committed outputs, as the weights in `missing` aren't here
@@ -58,6 +60,7 @@ class Run:
     lesson: Lesson
     notebook: NotebookNode
     seconds: float
+    processor: float
     megabytes: float
     held: tuple[str, ...]
     total: int
@@ -89,7 +92,7 @@ def run_lesson(lesson: Lesson, committed: NotebookNode | None = None, progress: 
     skipped = tagged if missing or not (names or cached) else []
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lesson") as folder, _environment(lesson, Path(folder), names, missing):
-        megabytes = _execute(lesson, notebook, Path(folder) / "empty", {cell.id for cell in skipped}, progress, limit)
+        processor, megabytes = _execute(lesson, notebook, Path(folder) / "empty", {cell.id for cell in skipped}, progress, limit)
     seconds = time.monotonic() - start
     old = {cell.id: cell for cell in code_cells(committed)} if committed else {}
     for cell in skipped:
@@ -99,12 +102,12 @@ def run_lesson(lesson: Lesson, committed: NotebookNode | None = None, progress: 
     said = re.findall(r"^claim (.+?) holds: ", printed, re.M)
     held = tuple(claim.name for claim in lesson.claims if any(re.fullmatch(claim.pattern, name) for name in said))
     kept = tuple(cell.id for cell in skipped)
-    return Run(lesson, notebook, seconds, megabytes, held, len(lesson.claims), kept, missing)
+    return Run(lesson, notebook, seconds, processor, megabytes, held, len(lesson.claims), kept, missing)
 
 
 def _execute(
     lesson: Lesson, notebook: NotebookNode, folder: Path, skipped: set[str], progress: bool, limit: int
-) -> float:
+) -> tuple[float, float]:
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -138,7 +141,8 @@ def _execute(
         raise LessonError(WORDS["slow"].format(cell=cell.id, limit=limit)) from None
     if left := sorted(path.name for path in folder.iterdir()):
         raise LessonError(WORDS["litter"].format(files=", ".join(left)))
-    return float(peak.outputs[0].text) / 1e6
+    processor, peak_bytes = map(float, peak.outputs[0].text.split())
+    return processor, peak_bytes / 1e6
 
 
 @contextmanager
