@@ -92,7 +92,8 @@ def run_lesson(lesson: Lesson, committed: NotebookNode | None = None, progress: 
     skipped = tagged if missing or not (names or cached) else []
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lesson") as folder, _environment(lesson, Path(folder), names, missing):
-        processor, megabytes = _execute(lesson, notebook, Path(folder) / "empty", {cell.id for cell in skipped}, progress, limit)
+        apart = {cell.id for cell in skipped}
+        processor, megabytes = _execute(lesson, notebook, Path(folder) / "empty", apart, progress, limit)
     seconds = time.monotonic() - start
     old = {cell.id: cell for cell in code_cells(committed)} if committed else {}
     for cell in skipped:
