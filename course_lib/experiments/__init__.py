@@ -27,6 +27,7 @@ from course_lib.experiments.creatures import (
     swaps_row,
 )
 from course_lib.experiments.scoreboard import CASES, CONTROLS, scoreboard_row
+from course_lib.experiments.sentences import questions_row, words_row
 from course_lib.experiments.vehicles import classifiers_row, learning_curve_row
 from course_lib.methods.registry import METHODS
 
@@ -59,6 +60,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "scoreboard": Experiment(
         {"network": tuple(CASES), "method": (*METHODS, *CONTROLS)}, scoreboard_row, texts=("why not",)
     ),
+    "words_pointing": Experiment({"trained": (1, 0), "kind": (0, 1, 2, 3)}, words_row),
+    "questions_pointing": Experiment({"trained": (1, 0), "kind": (0, 1)}, questions_row),
 }
 """Every experiment by name; one entry here makes it a table that `course experiments` can write."""
 

@@ -6,12 +6,27 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.datasets import creatures, scenes, vehicles
+from course_lib.networks import sentences
 from course_lib.networks.architectures import GapNetwork, RecurrentNetwork, TwoLayerNetwork
+from course_lib.networks.transformer import ClassTokenTransformer
 
 Data = Callable[[int, int], tuple[Tensor, Tensor]]
+Judge = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def class_loss(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of the labels (B,), averaged."""
+    return F.cross_entropy(model(pictures), labels)
+
+
+def class_right(model: nn.Module, pictures: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit is that of the label, (B,)."""
+    same: Tensor = model(pictures).argmax(1) == labels
+    return same
 
 
 @dataclass(frozen=True)
@@ -20,12 +35,14 @@ class Recipe:
 
     Attributes:
         build: the architecture, with fresh weights
-        data: (number, seed) -> pictures (n, 3, H, W) and labels (n,)
+        data: (number, seed) -> pictures (n, 3, H, W) and labels (n,), or a sentence for each (n, words)
         classes: their names, in the order of the logits
         size: height and width of a picture in pixels
         required: the accuracy on test pictures that shipped weights must reach
         start: another network whose trunk it starts from
         turns: whether a picture turned by 90 degrees is still one (else it is only mirrored)
+        loss, right: (model, pictures, labels) -> what training makes small, (), and which pictures it gets right, (B,)
+        relabel: (labels, left_right, up_down, corner) -> the labels of pictures that were mirrored so
     """
 
     build: Callable[[], nn.Module]
@@ -40,6 +57,9 @@ class Recipe:
     seed: int = 0
     start: str | None = None
     turns: bool = True
+    loss: Judge = class_loss
+    right: Judge = class_right
+    relabel: Callable[[Tensor, bool, bool, bool], Tensor] = lambda labels, *flips: labels
 
 
 TRAIN_SEED, TEST_SEED = 1, 1_000_000
@@ -75,6 +95,7 @@ def _creature_recipe(repair: str, required: float, steps: int, pictures: int) ->
 RECIPES: dict[str, Recipe] = {
     "scenes_gap": _scene_recipe(GapNetwork, 0.95, steps=1500),
     "scenes_two_fc": _scene_recipe(TwoLayerNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
+    "scenes_vit": _scene_recipe(ClassTokenTransformer, 0.95, steps=1500, rate=1e-3, start="scenes_gap"),
     "scenes_rnn": _scene_recipe(RecurrentNetwork, 0.95, steps=500, rate=2e-3, start="scenes_gap"),
     "vehicles": Recipe(
         lambda: GapNetwork(2, channels=(16, 32, 64), halvings=3),
@@ -88,5 +109,30 @@ RECIPES: dict[str, Recipe] = {
     ),
     "creatures": _creature_recipe("none", 0.99, steps=400, pictures=2000),
     "creatures_repaired": _creature_recipe("same history", 0.93, steps=800, pictures=4000),
+    "scenes_captioner": Recipe(
+        sentences.Captioner,
+        sentences.captions,
+        sentences.VOCABULARY,
+        scenes.SIZE,
+        0.9,
+        steps=1500,
+        pictures=5000,
+        start="scenes_gap",
+        loss=sentences.caption_loss,
+        right=sentences.exact,
+        relabel=sentences.turned,
+    ),
+    "scenes_questions": Recipe(
+        sentences.QuestionNetwork,
+        sentences.questions,
+        sentences.ANSWERS,
+        scenes.SIZE,
+        0.9,
+        steps=2500,
+        rate=3e-3,
+        start="scenes_gap",
+        loss=sentences.question_loss,
+        right=sentences.answered,
+    ),
 }
 """Every network that the course ships; one entry here makes a network loadable and trainable."""

@@ -2,6 +2,7 @@
 
 from course_lib.theory.formula import FORMULAS, Formula
 from course_lib.theory.identities import (
+    beyond_classification,
     class_activation_maps,
     evaluation,
     grad_cam,
@@ -20,6 +21,7 @@ LESSONS = {
     3: grad_cam,
     4: linear_approximation,
     5: shortcut_learning,
+    6: beyond_classification,
     7: gradient_and_propagation,
     8: perturbation,
     9: evaluation,

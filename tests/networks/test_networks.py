@@ -17,8 +17,8 @@ from course_lib.networks.training import accuracy, train
 def test_shipped_weights_reach_the_accuracy(name):
     recipe, network = RECIPES[name], load(name)
     assert TRAIN_SEED != TEST_SEED and not network.model.training
-    assert accuracy(network.model, *recipe.data(400, TEST_SEED + 1)) >= recipe.required
-    assert accuracy(untrained(name).model, *recipe.data(400, TEST_SEED + 1)) < 0.65
+    assert accuracy(network.model, *recipe.data(400, TEST_SEED + 1), recipe.right) >= recipe.required
+    assert accuracy(untrained(name).model, *recipe.data(400, TEST_SEED + 1), recipe.right) < 0.65
 
 
 @pytest.mark.parametrize("name", RECIPES)
