@@ -28,8 +28,10 @@ from course_lib.experiments.creatures import (
 )
 from course_lib.experiments.scoreboard import CASES, CONTROLS, scoreboard_row
 from course_lib.experiments.sentences import questions_row, words_row
+from course_lib.experiments.transformer import MAPS, transformer_row
 from course_lib.experiments.vehicles import classifiers_row, learning_curve_row
 from course_lib.methods.registry import METHODS
+from course_lib.networks.sentences import KINDS
 
 RESULTS = Path(__file__).parents[1] / "results"
 Row = dict[str, Any]
@@ -60,8 +62,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     "scoreboard": Experiment(
         {"network": tuple(CASES), "method": (*METHODS, *CONTROLS)}, scoreboard_row, texts=("why not",)
     ),
-    "words_pointing": Experiment({"trained": (1, 0), "kind": (0, 1, 2, 3)}, words_row),
-    "questions_pointing": Experiment({"trained": (1, 0), "kind": (0, 1)}, questions_row),
+    "words_pointing": Experiment({"trained": (1, 0), "seed": SEEDS, "kind": tuple(KINDS)}, words_row),
+    "questions_pointing": Experiment(
+        {"trained": (1, 0), "seed": SEEDS, "asked_for": ("colour", "shape")}, questions_row
+    ),
+    "transformer_pointing": Experiment({"trained": (1, 0), "seed": SEEDS, "map": MAPS}, transformer_row),
 }
 """Every experiment by name; one entry here makes it a table that `course experiments` can write."""
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from course_lib.datasets.scenes import COLOURS, SHAPES, Scenes, scenes
 from course_lib.evaluation import centre_map, pointing
+from course_lib.experiments.seeds import network
 from course_lib.methods.cam import grad_cam, hires_cam
 from course_lib.methods.steps import upsample
-from course_lib.networks import load, untrained
-from course_lib.networks.sentences import ANSWERS, KINDS, VOCABULARY, captioned, tokens
+from course_lib.networks.sentences import ANSWERS, KINDS, VOCABULARY, captioned, exact, tokens
 from course_lib.recording import record
 
 CHOOSING_SEED, FRESH_SEED = 5_000_000, 6_000_000
@@ -52,14 +52,17 @@ def word_masks(drawn: Scenes, place: int) -> Tensor:
 
 
 def words_row(
-    kind: int, trained: int, pictures: int = 500, seed: int = FRESH_SEED, score: str = "logit"
+    kind: str, trained: int, seed: int, pictures: int = 500, drawn_from: int = FRESH_SEED, score: str = "logit"
 ) -> dict[str, float]:
-    """Pointing by the words of one kind (a place in `KINDS`) in the true captions of fresh scenes."""
-    model = (load if trained else untrained)("scenes_captioner").model
-    drawn = captioned(pictures, seed)
+    """Captions written exactly, and pointing by the words of one kind in the true captions of fresh scenes."""
+    model, first = network("scenes_captioner", trained, seed), list(KINDS).index(kind)
+    drawn = captioned(pictures, drawn_from)
     sentences = torch.stack([tokens(caption) for caption in drawn.captions])
+    with torch.no_grad():
+        parts = zip(drawn.pictures.split(100), sentences.split(100), strict=True)
+        written = torch.cat([exact(model, *part) for part in parts])
     hits: dict[str, list[Tensor]] = {"Grad-CAM": [], "HiResCAM": [], "centre": [], "chance": []}
-    for place in (kind,) if kind == 3 else (kind, kind + 4):
+    for place in (first,) if kind == "relation" else (first, first + 4):
         with_word = (sentences[:, place] > 0).nonzero().flatten()
         masks = word_masks(drawn, place)[with_word]
         for part, mask in zip(with_word.split(100), masks.split(100), strict=True):
@@ -68,16 +71,20 @@ def words_row(
         hits["centre"].append(pointing(centre_map(masks.shape), masks))
         hits["chance"].append(masks.float().mean((1, 2)))
     found = {name: torch.cat(parts).float() for name, parts in hits.items()}
-    return {"words": len(found["chance"])} | {name: float(values.mean()) for name, values in found.items()}
+    return {"exact": float(written.float().mean()), "words": len(found["chance"])} | {
+        name: float(values.mean()) for name, values in found.items()
+    }
 
 
-def questions_row(kind: int, trained: int, pictures: int = 500, seed: int = FRESH_SEED) -> dict[str, float]:
-    """Answers and pointing where both objects of a scene are asked for: kind 0 the colour of a shape, 1 the reverse.
+def questions_row(
+    asked_for: str, trained: int, seed: int, pictures: int = 500, drawn_from: int = FRESH_SEED
+) -> dict[str, float]:
+    """Answers and pointing where both objects of a scene are asked for: the colour of a shape, or the reverse.
 
     "both": both peaks lie in the object asked for; "other": a peak lies in the object that wasn't.
     """
-    model = (load if trained else untrained)("scenes_questions").model
-    drawn = scenes(3 * pictures, seed)
+    model, kind = network("scenes_questions", trained, seed), asked_for == "shape"
+    drawn = scenes(3 * pictures, drawn_from)
     pick = (drawn.shapes[:, 1] >= 0).nonzero().flatten()[:pictures]
     hits: dict[str, list[Tensor]] = {
         name: [] for name in ("right", "Grad-CAM", "HiResCAM", "other", "centre", "chance")

@@ -13,7 +13,8 @@ class Attention(nn.Module):
     """
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1)
+        looked_at: Tensor = (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1)
+        return looked_at
 
 
 class SelfAttention(nn.Module):
