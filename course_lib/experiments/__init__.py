@@ -28,6 +28,7 @@ from course_lib.experiments.creatures import (
 )
 from course_lib.experiments.scoreboard import CASES, CONTROLS, scoreboard_row
 from course_lib.experiments.sentences import questions_row, words_row
+from course_lib.experiments.tokens import tokens_row
 from course_lib.experiments.transformer import MAPS, transformer_row
 from course_lib.experiments.vehicles import classifiers_row, learning_curve_row
 from course_lib.methods.registry import METHODS
@@ -67,6 +68,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         {"trained": (1, 0), "seed": SEEDS, "asked_for": ("colour", "shape")}, questions_row
     ),
     "transformer_pointing": Experiment({"trained": (1, 0), "seed": SEEDS, "map": MAPS}, transformer_row),
+    "transformer_tokens": Experiment({"seed": SEEDS, "block": (0, 1, 2, 3)}, tokens_row),
 }
 """Every experiment by name; one entry here makes it a table that `course experiments` can write."""
 

@@ -11,7 +11,7 @@ from course_lib.networks import load, untrained
 from course_lib.networks.training import train
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def network(name: str, trained: int, seed: int) -> nn.Module:
     """One of the course's networks, trained from this seed (0: the shipped one), or with fresh weights (trained: 0)."""
     if not trained:
