@@ -1,10 +1,10 @@
-"""Why Grad-CAM before an attention points where it does: map and gradient, token by token, against the truth."""
+"""Why Grad-CAM before an attention points where it does: what the tokens hold there, and what is lost without them."""
 
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.datasets.scenes import scenes
 from course_lib.evaluation import rank_correlation
@@ -52,13 +52,44 @@ def token_columns(A: Tensor, g: Tensor, size: Tensor, attention: Tensor, mask: T
     ], 1)  # fmt: skip
 
 
+REMOVED = ("nothing", "the object", "all patches", "the class token")
+
+
+@torch.no_grad()
+def logits_without(model: nn.Module, pictures: Tensor, block: int, removed: str, touched: Tensor) -> Tensor:
+    """The logits (B, classes) where some of the tokens that come into a block are replaced by an average.
+
+    "the object": tokens that it touches, `touched` (B, 8, 8), by the mean of the picture's other patch tokens; "all
+    patches" and "the class token": by their mean over places and pictures, which knows nothing of a picture.
+    """
+
+    def change(module: nn.Module, args: tuple[Tensor, ...]) -> Tensor:
+        own, patches = args[0][:, :1], args[0][:, 1:]
+        if removed == "the object":
+            out = touched.flatten(1)[..., None]
+            others = (patches * ~out).sum(1, keepdim=True) / (~out).sum(1, keepdim=True)
+            patches = torch.where(out, others, patches)
+        elif removed == "all patches":
+            patches = patches.mean((0, 1), keepdim=True).expand_as(patches)
+        elif removed == "the class token":
+            own = own.mean(0, keepdim=True).expand_as(own)
+        return torch.cat([own, patches], 1)
+
+    handle = model.get_submodule(f"blocks.{block}").register_forward_pre_hook(change)
+    try:
+        logits: Tensor = model(pictures)
+    finally:
+        handle.remove()
+    return logits
+
+
 def tokens_row(block: int, seed: int) -> dict[str, float]:
-    """The mean of `COLUMNS` over 500 fresh scenes at one block's norm1, for the class of each."""
+    """The mean of `COLUMNS` over 500 fresh scenes at one block's norm1, and how many are right without some tokens."""
     model, (pictures, labels, *truth) = network("scenes_vit", 1, seed), _truth()
     point, before = f"blocks.{block}.norm1", f"blocks.{block - 1}" if block else "embedding"
     matrix = f"blocks.{block}.self_attention.attention"
     place = next(layer for layer in layers(model, pictures[:1]) if layer.name == point)
-    found = []
+    found, right = [], []
     for x, y, mask, objects in zip(*(one.split(100) for one in (pictures, labels, *truth)), strict=True):
         with record(model, [before, point, matrix]) as tape:
             model(x)
@@ -66,4 +97,7 @@ def tokens_row(block: int, seed: int) -> dict[str, float]:
         g = place.to_grid(tape.gradients(y)[point])
         attention = tape.activations[matrix].mean(1)[:, 0, 1:].unflatten(-1, (8, 8))
         found.append(token_columns(A, g, size.norm(dim=1), attention, mask, objects))
-    return dict(zip(COLUMNS, torch.cat(found).mean(0).tolist(), strict=True))
+        right.append([logits_without(model, x, block, removed, mask > 0).argmax(1) == y for removed in REMOVED])
+    shares = [float(torch.cat(parts).float().mean()) for parts in zip(*right, strict=True)]
+    without = {f"without {removed}": share for removed, share in zip(REMOVED, shares, strict=True)}
+    return dict(zip(COLUMNS, torch.cat(found).mean(0).tolist(), strict=True)) | without

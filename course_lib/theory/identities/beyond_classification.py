@@ -28,6 +28,12 @@ def _tokens(V: Array) -> Pairs:
     return [(gradient(_read_from_first, V), rows)]
 
 
+def _normalized(z: Array) -> Array:
+    """A score of a layer norm without its small ε: c₀ (c₀ + c₁) / var for the centred c."""
+    c = z - z.mean()
+    return c[0] * (c[0] + c[1]) / (c * c).mean()
+
+
 def _rows(V: Array) -> Pairs:
     """Rows [p, 1 - p], which add up to 1, of two attentions."""
     (a, b), (c, d) = V[0], V[1]
@@ -76,6 +82,13 @@ formula("class-token-gradient", "identity",
         "A head that reads only the class token has no gradient at the patch tokens beside it.", OURS, _tokens,
         counterexamples={"a head that reads the mean of the tokens": lambda: (
             gradient(lambda at: at.mean(0)[0], torch.ones(3, 2)), torch.zeros(3, 2))})
+formula("layer-norm-gradient", "identity",
+        r"S = f(\mathrm{LN}(z)) \quad\Rightarrow\quad \sum_k z_k \frac{\partial S}{\partial z_k} = 0",
+        "Whatever follows a layer norm alone: gradient times activation adds up to 0 over the channels.", OURS,
+        lambda z: [(z[0] * gradient(_normalized, z)[0], -z[1:] @ gradient(_normalized, z)[1:])],
+        counterexamples={"beside a way around the norm": lambda: (
+            (lambda z: z @ gradient(lambda at: at[0] + _normalized(at), z))(torch.tensor([1.0, 2.0, 4.0])),
+            torch.tensor(0.0))})
 formula("rollout", "definition",
         r"R = \tilde A_L \cdots \tilde A_1, \qquad \tilde A_b = \frac{1}{2} \bar A_b + \frac{1}{2} I",
         "Attention rollout: mean attention and the way around it, multiplied from block to block.", ROLLOUT,
