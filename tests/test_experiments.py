@@ -13,6 +13,10 @@ from course_lib.experiments.scoreboard import CASES, FEW, FEWEST, MOST, SCORES, 
 from course_lib.networks import load
 
 
+SLOW = ("words_pointing", "questions_pointing", "transformer_pointing", "transformer_tokens")
+"""Tables whose trained rows of seeds 1 to 4 take minutes each, since a network is trained for them."""
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_committed_table_has_every_setting_once_and_says_how_it_was_made(name):
     settings, rows = EXPERIMENTS[name].settings, read(name)
@@ -99,7 +103,10 @@ def test_an_unknown_experiment_gets_the_nearest_name(tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_random_row_comes_out_again(name):
-    row = random.choice(read(name))
+    rows = read(name)
+    if name in SLOW:
+        rows = [row for row in rows if row["seed"] == 0 or row.get("trained") == 0]
+    row = random.choice(rows)
     keys = EXPERIMENTS[name].settings
     setting = {key: row[key] if isinstance(row[key], str) else int(row[key]) for key in keys}
     again = EXPERIMENTS[name].measure(**setting)
@@ -109,7 +116,7 @@ def test_a_random_row_comes_out_again(name):
         if isinstance(value, str):
             assert value == row[column]
         else:
-            wide = name.startswith(("scoreboard", "creatures")) or column == "network"
+            wide = name.startswith(("scoreboard", "creatures")) or name in SLOW or column == "network"
             slack = {"abs": 0.05, "rel": 0.02} if wide else {"abs": 0.005}
             assert value == pytest.approx(row[column], nan_ok=True, **slack)
 

@@ -66,6 +66,8 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "50 all kinds of models": ("03", "measure", "any network"),
     "51 the picture must pass a global average": ("03", "what-is-averaged", "global average"),
     "52 image classification": ("03", "measure", "classifies well"),
+    "53 image captioning": ("06", "opening-read", "圖說生成"),
+    "54 models with attention": ("06", "questions-read", "attention"),
     "55 linearity is strength and weakness": ("03", "end", "strength"),
     "56 simple, one backpropagation": ("03", "end", "one backpropagation"),
     "57 a complex model may be misjudged": ("03", "end", "misjudged"),
@@ -92,6 +94,8 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "E5 the bias": ("02", "mean-or-sum", "no place on the map"),
     "E6 up to 1/Z and the ReLU": ("03", "theorem", "up to the factor"),
     "E7 with respect to activations, not pixels": ("03", "what-is-averaged", "saliency map"),
+    "E8 captions are not all of understanding": ("06", "opening-read", "a wider term"),
+    "E9 the last patch tokens get nothing": ("06", "tokens-read", "just differentiate back"),
     "E10 which logarithm": ("04", "cube-and-logarithm-read", "log₁₀ 8 is 0.903"),
     "E11 wrong sign below 1, no value at 0": ("04", "cube-and-logarithm-read", "even the *sign* is wrong"),
     "E12 proportion is harmless in one degree only": ("04", "order-flip-read", "the order has flipped"),
@@ -110,6 +114,7 @@ ITEMS: dict[str, tuple[str, str, str]] = {
     "E25 a map is a hypothesis": ("05", "normalization-read", "a map is a hypothesis"),
     "E26 what equals the baseline is invisible": ("05", "blind-read", "exactly 0"),
     "E27 the order of the authors": ("01", "field-guide", "ras comes first"),
+    "E28 names and spellings": ("00", "references", "李宏毅"),
 }
 """item -> lesson, cell, the term that the cell must contain"""
 

@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from scipy.ndimage import binary_fill_holes
 from torch import Tensor, nn
 
 from course_lib import evaluation, faithfulness, networks
+from course_lib.datasets import creatures
 from course_lib.datasets.scenes import scenes
 from course_lib.datasets.vehicles import vehicles
 from course_lib.evaluation import interval95, pointing, rank_correlation
@@ -71,7 +74,20 @@ class Case:
     layer: str | None = "features"
 
 
-CASES = {"scenes_gap": Case(_scenes), "scenes_two_fc": Case(_scenes), "vehicles": Case(_vehicles)}
+def _creatures(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Creatures as the repaired loader gives them, their families and their shapes."""
+    with TemporaryDirectory() as folder:
+        pictures, families = creatures.read(creatures.write(Path(folder), n, SEED), "same history")
+    return pictures, families, creatures.masks(n, SEED)
+
+
+CASES = {
+    "scenes_gap": Case(_scenes),
+    "scenes_two_fc": Case(_scenes),
+    "scenes_vit": Case(_scenes, "blocks.3.norm1"),
+    "vehicles": Case(_vehicles),
+    "creatures_repaired": Case(_creatures),
+}
 """Every network of the table with its data; one entry here adds it."""
 
 

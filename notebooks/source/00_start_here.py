@@ -60,13 +60,13 @@ pick_layers(network, picture)
 # | 3 | [Grad-CAM](03_grad_cam.ipynb) | And where the class activation map cannot go? | 60 |
 # | 4 | [Linear approximation](04_linear_approximation.ipynb) | When does a gradient mislead, and what helps? | 60 |
 # | 5 | [Shortcut learning](05_shortcut_learning.ipynb) | Right, but for which reason? | 70 |
+# | 6 | [Beyond classification](06_beyond_classification.ipynb) | And captions, questions, attention? | 60 |
 # | 7 | [Gradient and propagation methods](07_gradient_and_propagation_methods.ipynb) | What else goes backwards? | 70 |
 # | 8 | [Perturbation methods](08_perturbation_methods.ipynb) | What if something is taken away? | 60 |
 # | 9 | [Which explanation is right?](09_which_explanation_is_right.ipynb) | Whom to believe when they disagree? | 60 |
 # | 10 | [Your own model](10_your_own_model.ipynb) | And what about your network and your picture? | 60 |
 #
-# Lessons 0 to 4 build on one another; 5, 7 and 8 need 4, and 9 needs both. Lesson 6 (captions,
-# questions, attention) isn't in the course yet.
+# Lessons 0 to 4 build on one another; 5 to 8 need 4, and 9 needs 7 and 8.
 #
 # ## How to work
 #
@@ -243,7 +243,9 @@ Markdown("\n".join(["| symbol | stands for |", "|---|---|", *rows]))
 # (*Why does the model think so? An introduction to explainable deep learning: visualization*), Taiwan AI Academy,
 # 2020. It follows the article's path from linear
 # models through CAM and Grad-CAM to the pitfalls of linear approximation; where it says something else, the lesson
-# shows why. The article in turn introduces part of
+# shows why. (It writes 李弘毅, 逼進 and 觀查 where 李宏毅, 逼近 and 觀察 are meant, Grad-Cam for Grad-CAM and
+# SupportVectorMachine for support vector machine; who searches for them finds more under the right spelling.) The
+# article in turn introduces part of
 #
 # - Ras, Xie, van Gerven, Doran, *Explainable Deep Learning: A Field Guide for the Uninitiated*, JAIR 73, 329–397,
 #   2022 (arXiv 2004.14545; the first version of 2020 names Xie first).

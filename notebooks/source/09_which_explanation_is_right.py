@@ -255,16 +255,18 @@ for score in ("pointing", "mass in mask", "deletion, mean", "passes"):
           board["scenes_two_fc", "Grad-CAM"][score], rtol=8e-3)  # fmt: skip
 
 # %% id="table"
-network = "scenes_two_fc"  # try "scenes_gap" and "vehicles"
+network = "scenes_two_fc"  # try "scenes_gap", "scenes_vit", "vehicles" and "creatures_repaired"
 columns = ("pointing", "mass in mask", "occlusion", "deletion, mean", "insertion, mean", "other class", "all random")
 print(f"{network:24}{'passes':>7}{'n':>5}" + "".join(f"{one.split(',')[0]:>13}" for one in columns))
 for (where, name), row in board.items():
     if where == network and not row["why not"]:
         cells = [f"{row[one]:5.2f} ±{(row[one + ' high'] - row[one + ' low']) / 2:.2f}" for one in columns]
         print(f"{name:24}{row['passes']:>7.0f}{row['pointing n']:>5.0f}" + "".join(f"{one:>13}" for one in cells))
+missing: dict[str, list[str]] = {}
 for (where, name), row in board.items():
     if row["why not"]:
-        print(f"\n{name} isn't there for {where}: {row['why not'].split('. ')[0]}.")
+        missing.setdefault(f"{name}: {row['why not'].split('. ')[0]}", []).append(where)
+print("\nnot there", *(f"{sentence} ({', '.join(places)})" for sentence, places in missing.items()), sep="\n  ")
 same = [board["scenes_gap", name]["pointing"] for name in ("CAM", "Grad-CAM", "HiResCAM")]
 claim("theorem-in-the-table", same[1:], same[:1] * 2)
 two = [board["vehicles", name]["other class"] for name in ("Grad-CAM", "saliency")]
@@ -331,9 +333,10 @@ claim("grad-cam-loses-to-edges", cam["pointing high"] < edge["pointing low"], Tr
 # %% id="agreement"
 scores = [*better, "deletion, black", "all random"]
 signs = [*better.values(), -1, -1]
-figure, axes = plt.subplots(1, len(places), figsize=(10, 4.2), layout="constrained", sharey=True)
+figure, axes = plt.subplots(2, 3, figsize=(10, 7.6), layout="constrained", sharex=True, sharey=True)
+axes[-1, -1].axis("off")
 agreement: dict[str, Tensor] = {}
-for ax, where in zip(axes, places, strict=True):
+for ax, where in zip(axes.flat, places, strict=False):
     rows = [row for (network, _), row in board.items() if network == where and not row["why not"]]
     goodness = torch.tensor([[sign * (abs(row[score]) if score == "all random" else row[score]) for row in rows]
                              for score, sign in zip(scores, signs, strict=True)])  # fmt: skip
