@@ -12,7 +12,6 @@ from course_lib.experiments import EXPERIMENTS, RESULTS, Experiment, read, run
 from course_lib.experiments.scoreboard import CASES, FEW, FEWEST, MOST, SCORES, WORK, maps_of, pictures_of
 from course_lib.networks import load
 
-
 SLOW = ("words_pointing", "questions_pointing", "transformer_pointing", "transformer_tokens")
 """Tables whose trained rows of seeds 1 to 4 take minutes each, since a network is trained for them."""
 

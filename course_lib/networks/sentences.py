@@ -36,7 +36,7 @@ def tokens(sentence: str) -> Tensor:
         ValueError: for more than 7 words
 
     >>> tokens("a red circle")
-    tensor([ 1,  3,  9,  0,  0,  0,  0,  0])
+    tensor([1, 3, 9, 0, 0, 0, 0, 0])
     """
     said = sentence.lower().rstrip("?. ").replace(" of", "_of").split()
     if len(said) >= LENGTH:

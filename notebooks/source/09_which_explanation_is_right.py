@@ -322,7 +322,8 @@ claim("grad-cam-loses-to-edges", cam["pointing high"] < edge["pointing low"], Tr
 # Squares are controls, and the dashed line is the edge detector. The printed lines name each method whose interval
 # lies wholly on the wrong side of it: on that network, by that score, you would have done better not to ask the
 # model. Two different things stand behind such a line. Either the *score* can be had from the picture alone, as in
-# the pointing game on the vehicles; or the *method* is bad by a score on which the edge detector itself is no better
+# the pointing game on the vehicles, and more so on the creatures of lesson 5: one on plain white, where no edge lies
+# outside the creature, so the edge detector can't miss, and every map that spills over the outline can; or the *method* is bad by a score on which the edge detector itself is no better
 # than noise. Tell them apart by looking where the edge detector stands beside the other controls.
 #
 # ## Where the scores disagree

@@ -19,6 +19,7 @@ from course_lib.methods.registry import (
     register,
     words_for,
 )
+from course_lib.networks import untrained
 from course_lib.recording import record
 
 
@@ -57,11 +58,14 @@ def pictures(batch: int = 2) -> Tensor:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains(name):
-    model, x = Network(), pictures()
+    attends = name in ("rollout", "class attention")
+    model = untrained("scenes_vit").model if attends else Network()
+    x = torch.nn.functional.interpolate(pictures(), (64, 64)) if attends else pictures()
     found = explain(model, x, 3, name)
     method = METHODS[name]
     assert found.method is method and found.target == 3 and found.words == ""
-    assert found.map.shape == ((2, 12, 16) if method.kind in ("input", "model") else (2, 6, 8))
+    fine = (8, 8) if attends else (12, 16) if method.kind in ("input", "model") else (6, 8)
+    assert found.map.shape == (2, *fine)
     assert found.map.isfinite().all() and not found.map.requires_grad
     assert not found.logits.requires_grad and torch.allclose(found.logits, model(x))
     assert method.signed or found.map.min() >= 0
@@ -78,6 +82,7 @@ def test_the_methods_of_the_course():
         "saliency", "gradient x input", "integrated gradients", "saliency of the loss", "SmoothGrad",
         "occlusion", "prediction difference", "representation erasure", "meaningful perturbation", "RISE",
         "guided backpropagation", "deconvolution", "LRP epsilon", "LRP alpha-beta", "LRP z+", "DeepLIFT",
+        "rollout", "class attention",
     ]  # fmt: skip
     assert {method.kind for method in METHODS.values()} == {"head", "layer", "input", "model"}
     measured_in = {method.units.split()[0] for method in METHODS.values()}
