@@ -322,9 +322,13 @@ claim("grad-cam-loses-to-edges", cam["pointing high"] < edge["pointing low"], Tr
 # Squares are controls, and the dashed line is the edge detector. The printed lines name each method whose interval
 # lies wholly on the wrong side of it: on that network, by that score, you would have done better not to ask the
 # model. Two different things stand behind such a line. Either the *score* can be had from the picture alone, as in
-# the pointing game on the vehicles, and more so on the creatures of lesson 5: one on plain white, where no edge lies
-# outside the creature, so the edge detector can't miss, and every map that spills over the outline can; or the *method* is bad by a score on which the edge detector itself is no better
+# the pointing game on the vehicles; or the *method* is bad by a score on which the edge detector itself is no better
 # than noise. Tell them apart by looking where the edge detector stands beside the other controls.
+#
+# On the creatures of lesson 5 even the centre point beats every method in the pointing game. They stand alone, in the
+# middle of white paper, and their families differ in the *outline*. Most peaks lie a few pixels outside of it, on the
+# white, and count as misses. The mask says where the creature is, and the maps where its shape is decided: again a
+# score that asks another question than the map answers.
 #
 # ## Where the scores disagree
 #
