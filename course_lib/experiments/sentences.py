@@ -59,13 +59,13 @@ def words_row(
     drawn = captioned(pictures, drawn_from)
     sentences = torch.stack([tokens(caption) for caption in drawn.captions])
     with torch.no_grad():
-        parts = zip(drawn.pictures.split(100), sentences.split(100), strict=True)
+        parts = zip(drawn.pictures.split(20), sentences.split(20), strict=True)
         written = torch.cat([exact(model, *part) for part in parts])
     hits: dict[str, list[Tensor]] = {"Grad-CAM": [], "HiResCAM": [], "centre": [], "chance": []}
     for place in (first,) if kind == "relation" else (first, first + 4):
         with_word = (sentences[:, place] > 0).nonzero().flatten()
         masks = word_masks(drawn, place)[with_word]
-        for part, mask in zip(with_word.split(100), masks.split(100), strict=True):
+        for part, mask in zip(with_word.split(20), masks.split(20), strict=True):
             for name, maps in word_maps(model, drawn.pictures[part], sentences[part], place, score).items():
                 hits[name].append(pointing(maps, mask))
         hits["centre"].append(pointing(centre_map(masks.shape), masks))
@@ -90,7 +90,7 @@ def questions_row(
         name: [] for name in ("right", "Grad-CAM", "HiResCAM", "other", "centre", "chance")
     }
     for which in (0, 1):
-        for part in pick.split(100):
+        for part in pick.split(20):
             shapes, colours = drawn.shapes[part, which], drawn.colours[part, which]
             pairs = [(SHAPES[s], list(COLOURS)[c]) for s, c in zip(shapes, colours, strict=True)]
             asked = [f"what shape is the {c} thing" if kind else f"what colour is the {s}" for s, c in pairs]

@@ -115,13 +115,16 @@ class Captioner(_Modulated):
 
 
 class QuestionNetwork(_Modulated):
-    """Pictures and questions (B, 8) to the logits of the answers, (B, answers)."""
+    """Pictures and questions to the logits of the answers, (B, answers)."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__(0, width)
         self.fc = nn.Linear(2 * width, len(ANSWERS))
 
-    def forward(self, pictures: Tensor, questions: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, questions: Tensor | None = None) -> Tensor:
+        """Logits of the answers; without `questions` (B, 8) an empty one is asked."""
+        if questions is None:
+            questions = torch.zeros(len(pictures), LENGTH, dtype=torch.long, device=pictures.device)
         states = self.rnn(self.embedding(questions))[0][:, -1:]
         logits: Tensor = self.fc(self.found(self.features(self.normalize(pictures)), states).mean((2, 3)))
         return logits
