@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 
 import course_lib.networks
 from course_lib.classroom import outputs
-from course_lib.classroom.lesson import ROOT, Lesson, LessonError, read_lesson, source_of
+from course_lib.classroom.exercise import exercise_of, exercise_path
+from course_lib.classroom.lesson import ROOT, SOLUTION, Lesson, LessonError, read_lesson, source_of
 from course_lib.classroom.run import Run, run_lesson
 
 LIBRARY = Path(course_lib.networks.__file__).parents[1]
@@ -24,6 +25,7 @@ WORDS = {
     "hash": "the library, its weights or its results have changed since the notebook was built",
     "kinds": "cell {cell} gives {have}, and the notebook holds {want}",
     "nothing": "nothing",
+    "exercise": "the exercise {name} isn't what the solution gives without its answers",
     "claim": "the claim {claim} in cell {cell} was not checked",
     "outputs": "there are no stored outputs for {cells}, whose pretrained weights are missing: build it where torch "
     "has cached them, or COURSE_REAL_DIR names a folder with them in its folder weights",
@@ -34,6 +36,9 @@ WORDS = {
 def fingerprint(lesson: str, root: Path = ROOT) -> str:
     """A hash of what a lesson's outputs follow from: its source, the library, its weights and results."""
     files = [path for path in LIBRARY.rglob("*") if path.suffix in HASHED and "classroom" not in path.parts]
+    if lesson.endswith(SOLUTION):
+        classroom = LIBRARY / "classroom"
+        files += [classroom / "check.py", *classroom.glob("questions/*.py"), classroom / "questions" / "seed.txt"]
     parts = {path.relative_to(LIBRARY).as_posix(): path for path in files} | {"source": source_of(lesson, root)}
     digest = hashlib.sha256()
     for name, path in sorted(parts.items()):
@@ -75,10 +80,17 @@ def build(name: str, root: Path = ROOT, progress: bool = True) -> Run:
     wrong = [*outputs.faults(run.notebook, root), *_unchecked(run)]
     if wrong:
         raise LessonError("\n".join(wrong))
-    aside = lesson.target.with_suffix(".ipynb.part")
-    aside.write_text(nbformat.writes(run.notebook) + "\n", "utf-8", newline="\n")
-    os.replace(aside, lesson.target)
+    _write(run.notebook, lesson.target)
+    if name.endswith(SOLUTION):
+        _write(exercise_of(lesson), exercise_path(lesson))
     return run
+
+
+def _write(notebook: NotebookNode, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    aside = target.with_suffix(".ipynb.part")
+    aside.write_text(nbformat.writes(notebook) + "\n", "utf-8", newline="\n")
+    os.replace(aside, target)
 
 
 def check(name: str, root: Path = ROOT, progress: bool = True) -> tuple[list[str], Run | None]:
@@ -88,7 +100,7 @@ def check(name: str, root: Path = ROOT, progress: bool = True) -> tuple[list[str
         notebook = committed(lesson)
         if notebook is None:
             raise LessonError(WORDS["no-notebook"])
-        found = [*differences(lesson, notebook), *outputs.faults(notebook, root)]
+        found = [*differences(lesson, notebook), *outputs.faults(notebook, root), *_exercise_faults(lesson)]
         run = run_lesson(lesson, notebook, progress)
     except LessonError as error:
         return [str(error)], None
@@ -117,6 +129,13 @@ def differences(lesson: Lesson, notebook: NotebookNode) -> Iterator[str]:
         yield WORDS["metadata"]
     if written != fingerprint(lesson.name, lesson.root):
         yield WORDS["hash"]
+
+
+def _exercise_faults(lesson: Lesson) -> Iterator[str]:
+    if lesson.name.endswith(SOLUTION):
+        path = exercise_path(lesson)
+        if not path.exists() or path.read_text("utf-8") != nbformat.writes(exercise_of(lesson)) + "\n":
+            yield WORDS["exercise"].format(name=path.stem)
 
 
 def run_faults(run: Run, notebook: NotebookNode) -> Iterator[str]:

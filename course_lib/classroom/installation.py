@@ -73,9 +73,7 @@ def report(findings: Iterable[Finding]) -> str:
     return "\n".join([*lines, WORDS["not-good"].format(count=bad) if bad else WORDS["all-good"]])
 
 
-def packages(
-    needed: Iterable[str] | None = None, version: Callable[[str], str] = metadata.version
-) -> list[Finding]:
+def packages(needed: Iterable[str] | None = None, version: Callable[[str], str] = metadata.version) -> list[Finding]:
     """Whether each dependency of the course is installed in a version within its bounds.
 
     >>> packages(["numpy>=99"], version=lambda name: "2.4.6")[0].words

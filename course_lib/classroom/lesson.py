@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder of the course: what holds `notebooks`, `exercises` and `course_lib`."""
 MARKER = re.compile(r"^# ?%%(?: |$)")
 NAME = r"[\w:.-]+"
+SOLUTION = "_solution"
+"""How the name of an exercise's source ends."""
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
@@ -54,12 +56,12 @@ class Lesson:
     @property
     def target(self) -> Path:
         """The notebook that is built from it."""
-        return self.root / "notebooks" / f"{self.name}.ipynb"
+        return source_of(self.name, self.root).parents[1] / f"{self.name}.ipynb"
 
 
 def source_of(name: str, root: Path = ROOT) -> Path:
-    """The file that an author of the lesson edits."""
-    return root / "notebooks" / "source" / f"{name}.py"
+    """The file that an author of the lesson, or of an exercise's solution, edits."""
+    return root / ("solutions" if name.endswith(SOLUTION) else "notebooks") / "source" / f"{name}.py"
 
 
 def lesson_names(root: Path = ROOT) -> list[str]:
@@ -67,8 +69,13 @@ def lesson_names(root: Path = ROOT) -> list[str]:
     return sorted(path.stem for path in source_of("x", root).parent.glob("[0-9][0-9]_*.py"))
 
 
+def solution_names(root: Path = ROOT) -> list[str]:
+    """The sources of exercises there are, in order."""
+    return sorted(path.stem for path in source_of(f"x{SOLUTION}", root).parent.glob(f"[0-9][0-9]_*{SOLUTION}.py"))
+
+
 def select(names: Iterable[str], root: Path = ROOT) -> list[str]:
-    """The lessons of these names or numbers (all, if there is none).
+    """The lessons of these names or numbers, and the solutions of these names (all of both, if there is none).
 
     Raises:
         LookupError: for a name that isn't there, with the nearest ones
@@ -77,6 +84,7 @@ def select(names: Iterable[str], root: Path = ROOT) -> list[str]:
     if not known:
         raise LookupError(f"There are no lessons: {source_of('NN_name', root).parent} holds no NN_name.py.")
     numbers = {int(name[:2]): name for name in known}
+    known = known + solution_names(root)
     chosen = [numbers.get(int(name), name) if name.isdecimal() else Path(name).stem for name in names] or known
     for name in chosen:
         if name not in known:
@@ -120,6 +128,10 @@ def read_lesson(name: str, root: Path = ROOT) -> Lesson:
             except LookupError as error:
                 raise LessonError(f"{where}: cell {cell.metadata['id']}: {error.args[0]}") from None
         cells.append(new(source, id=cell.metadata["id"], metadata=kept))
+    if name.endswith(SOLUTION):
+        from course_lib.classroom.exercise import mark
+
+        mark(cells, where)
     metadata = {**METADATA, "course": {"lesson": name}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     notebook.nbformat_minor = 5
