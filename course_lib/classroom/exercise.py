@@ -1,9 +1,11 @@
 """From a solution's source to the exercise: answers cut, facts of each question put in, nbgrader's metadata added."""
 
+import base64
 import re
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -14,11 +16,15 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 """nbgrader's own markers: what stands between them is the answer."""
 ANSWER = re.compile(rf"^([ \t]*){BEGIN}\n.*?^[ \t]*{END}$", re.M | re.S)
 CHECKED = re.compile(r"^check\((\w+)\)\.points\s*\Z", re.M)
+FACTS = re.compile(r"^{{question:(\w+)}}$", re.M)
+COUNTS = "{{counts}}"
+"""Where a source has the number of its questions, with their minutes and points."""
 ONLY = "solution-only"
 """The tag of a cell that explains an answer, and isn't in the exercise."""
 WORDS = {
     "facts": "*About {minutes} minutes · difficulty {difficulty} of 3 · {points} points · objective {objective}*\n\n"
-    "```python\n{signature}\n# {shapes}\n```\n\nA right answer makes this picture: {picture}.",
+    "```python\n{signature}\n# {shapes}\n```\n\nA right answer makes {shown}",
+    "counts": "{count} questions, about {minutes} minutes, {points} points",
     "no-question": "{where}: cell {cell}: there is no question {name!r}; {nearest}.",
     "no-check": "{where}: the answer {names} has no cell that ends in check(NAME).points, or the other way round.",
 }
@@ -30,12 +36,14 @@ def mark(cells: Iterable[NotebookNode], where: str) -> None:
     Raises:
         LessonError: for an unknown question, an answer without its check, or a check without an answer
     """
-    answered, checked = set(), set()
+    cells, answered, checked = list(cells), set(), set()
+    asked = [name for cell in cells for name in FACTS.findall(cell.source)]
     for cell in cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(
-                r"^{{question:(\w+)}}$", lambda m, c=cell: _facts(m[1], c, where), cell.source, flags=re.M
-            )
+            for name in FACTS.findall(cell.source):
+                cell.source = cell.source.replace(f"{{{{question:{name}}}}}", _facts(name, cell, where))
+            if COUNTS in cell.source:
+                cell.source = cell.source.replace(COUNTS, _counts(asked))
         elif ANSWER.search(cell.source):
             name = _last_function(cell.source)
             answered.add(name)
@@ -49,7 +57,7 @@ def mark(cells: Iterable[NotebookNode], where: str) -> None:
 
 
 def _last_function(source: str) -> str:
-    return (re.findall(r"^def (\w+)", source, re.M) or ["?"])[-1]
+    return str((re.findall(r"^def (\w+)", source, re.M) or ["?"])[-1])
 
 
 def _metadata(id: str, grade: bool = False, locked: bool = False, solution: bool = False) -> dict[str, object]:
@@ -59,13 +67,31 @@ def _metadata(id: str, grade: bool = False, locked: bool = False, solution: bool
 
 def _known(name: str, cell: NotebookNode, where: str) -> str:
     if name not in questions():
-        words = {"where": where, "cell": cell.id, "name": name, "nearest": nearest(name, questions())}
-        raise LessonError(WORDS["no-question"].format(**words))
+        words = {"where": where, "cell": cell.metadata["id"], "name": name}
+        raise LessonError(WORDS["no-question"].format(**words, nearest=nearest(name, questions())))
     return name
 
 
 def _facts(name: str, cell: NotebookNode, where: str) -> str:
-    return WORDS["facts"].format(**vars(questions()[_known(name, cell, where)]))
+    question = questions()[_known(name, cell, where)]
+    shown = f"{question.picture}."
+    if question.draw:
+        cell.attachments = {f"{name}.png": {"image/png": base64.b64encode(_png(question.draw())).decode()}}
+        shown = f"this picture: {shown}\n\n![{shown[0].upper()}{shown[1:]}](attachment:{name}.png)"
+    return WORDS["facts"].format(shown=shown, **vars(question))
+
+
+def _counts(names: Iterable[str]) -> str:
+    asked = [questions()[name] for name in names]
+    minutes, points = sum(one.minutes for one in asked), sum(one.points for one in asked)
+    return WORDS["counts"].format(count=len(asked), minutes=minutes, points=points)
+
+
+def _png(figure: Any) -> bytes:
+    from course_lib.figures import embedded
+
+    found = re.search(r"base64,([A-Za-z0-9+/=]+)", embedded(figure, "A picture of a right answer.", most=25_000))
+    return base64.b64decode(found[1] if found else "")
 
 
 def exercise_path(lesson: Lesson) -> Path:

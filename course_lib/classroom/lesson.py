@@ -117,8 +117,13 @@ def read_lesson(name: str, root: Path = ROOT) -> Lesson:
     text = path.read_text("utf-8")
     where = path.relative_to(root).as_posix()
     _check_ids(text, where)
+    read = jupytext.reads(text, fmt="py:percent").cells
+    if name.endswith(SOLUTION):
+        from course_lib.classroom.exercise import mark
+
+        mark(read, where)
     cells = []
-    for cell in jupytext.reads(text, fmt="py:percent").cells:
+    for cell in read:
         kept = {key: value for key, value in sorted(cell.metadata.items()) if key != "id"}
         new: Callable[..., NotebookNode] = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
         source = cell.source
@@ -128,10 +133,8 @@ def read_lesson(name: str, root: Path = ROOT) -> Lesson:
             except LookupError as error:
                 raise LessonError(f"{where}: cell {cell.metadata['id']}: {error.args[0]}") from None
         cells.append(new(source, id=cell.metadata["id"], metadata=kept))
-    if name.endswith(SOLUTION):
-        from course_lib.classroom.exercise import mark
-
-        mark(cells, where)
+        if "attachments" in cell:
+            cells[-1].attachments = cell.attachments
     metadata = {**METADATA, "course": {"lesson": name}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     notebook.nbformat_minor = 5

@@ -1,10 +1,9 @@
 # %% [markdown] id="opening"
 # # Exercise 3. Grad-CAM
 #
-# Six questions on lesson 3, from one line to a test of your own; about 60 minutes, 20 points. Write each answer between
-# the two marks, run its cell, then run the cell below it: `check` says at once whether it is right, and which mistake
-# it is if that mistake is known. `hint(alpha)` gives a hint, and called again a larger one. The course's own functions
-# earn nothing here: the steps are yours.
+# {{counts}}, on lesson 3. Write each answer between the two marks, run its cell, then run the cell below it: `check`
+# says at once whether it is right, and which mistake it is if that mistake is known. `hint(alpha)` gives a hint, and
+# called again a larger one. The course's own functions earn nothing here: the steps are yours.
 
 # %% id="setup"
 import torch

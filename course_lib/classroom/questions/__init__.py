@@ -1,5 +1,6 @@
 """Questions: what each asks, its reference, its designed inputs, and the mistakes that are known by name."""
 
+import difflib
 import importlib
 import itertools
 import pkgutil
@@ -11,8 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from course_lib.classroom.lesson import nearest
 
 SEED = int((Path(__file__).parent / "seed.txt").read_text("utf-8"))
 """The year's variant: another number in seed.txt, another set of numbers, classes and pictures in every question."""
@@ -43,6 +42,7 @@ class Question:
         observe: (case, what the answer gave) -> what is compared; where many answers are right, it says what they
             have in common
         picture: in words, the picture that a right answer makes
+        draw: makes that picture, a matplotlib figure, for the statement of the question
     """
 
     name: str
@@ -59,6 +59,7 @@ class Question:
     picture: str
     prepare: Callable[..., tuple[Any, ...]] | None = None
     observe: Callable[[tuple[Any, ...], Any], Any] | None = None
+    draw: Callable[[], Any] | None = None
 
     def arguments(self, case: tuple[Any, ...]) -> tuple[Any, ...]:
         """A case's arguments, fresh ones: an answer may change them as it likes."""
@@ -139,5 +140,6 @@ def find(name: str) -> Question:
         LookupError: if there is none, with the nearest ones
     """
     if name not in questions():
-        raise LookupError(f"There is no question {name!r}; {nearest(name, questions())}.")
+        near = ", ".join(difflib.get_close_matches(name, questions(), 3, 0.5) or questions())
+        raise LookupError(f"There is no question {name!r}; there is {near}.")
     return questions()[name]

@@ -1,5 +1,7 @@
 """What questions hand to an answer besides plain data: networks from their weights. It knows no answers."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,6 @@ class TinyNetwork(nn.Module):
         return self.head(self.conv(pictures).relu())
 
 
-def tiny_network(kernels: Tensor, hidden: Tensor, out: Tensor, pictures: Tensor, target: Tensor) -> tuple[object, ...]:
+def tiny_network(kernels: Tensor, hidden: Tensor, out: Tensor, pictures: Tensor, target: Tensor) -> tuple[Any, ...]:
     """A network, pictures, and the target class of each picture."""
     return TinyNetwork(kernels, hidden, out), pictures, target

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question
+from course_lib.classroom.questions import Mistake, Question, pictures
 from course_lib.classroom.questions.material import TinyNetwork, tiny_network
 
 
@@ -82,7 +82,9 @@ ALPHA = Question(
         "Tensor.mean takes several dimensions at once, as a tuple.",
         "gradients.mean(dim=(2, 3))",
     ),
-    picture="one bar a channel, up for channels that speak for the class and down for those against it",
+    picture="one bar a channel, to the right for channels that speak for the class, to the left for those against it",
+    draw=lambda: pictures.bars(["channel 1", "channel 2", "channel 3", "channel 4"],
+                               alpha(_gradients(7)[1][0])[0], "logits per unit of activation"),
 )
 
 # --------------------------------------------------------------------------------------------- 2. grad_cam
@@ -242,6 +244,8 @@ GRAD_CAM = Question(
         "is alpha, ready to multiply.",
     ),
     picture="light where a cell speaks for the class, black where nothing does",
+    draw=lambda: pictures.maps(
+        {f"picture {n + 1}": one for n, one in enumerate(grad_cam(*tiny_network(*_network(5)[1])))}),
 )
 
 # --------------------------------------------------------------------------------------------- 3. the theorem's number
@@ -364,7 +368,9 @@ COUNTERFACTUAL = Question(
         "Turning the weights is turning the map, since the map is linear in them.",
         "torch.relu(-raw), with raw the Grad-CAM map before its ReLU",
     ),
-    picture="light on what hides or contradicts the class: black where Grad-CAM is light",
+    picture="light on what speaks against the class: black where Grad-CAM is light",
+    draw=lambda: pictures.maps({
+        "Grad-CAM": _raw(*_recorded(3)[1])[0].relu(), "counterfactual": counterfactual_map(*_recorded(3)[1])[0]}),
 )
 
 # --------------------------------------------------------------------------------------------- 5. the test that kills
@@ -472,7 +478,11 @@ KILLING = Question(
         "places; a map with values above and below 0.",
         "Draw both with torch.randn(2, 3, 2, 4), look at the seven differences, and draw again if one is 0.",
     ),
-    picture="eight maps in a row, the right one first, and no two of them equal",
+    picture="the right map and seven others, and none of these is like the first",
+    draw=lambda: pictures.maps({
+        name: f(*killing_input())[0]
+        for name, f in zip(["right", "sum", "unpooled", "batch", "absolute", "ReLU'd", "mean", "no ReLU"],
+                           [lambda A, g: _raw(A, g).relu(), *_broken()], strict=True)}),
 )
 
 # --------------------------------------------------------------------------------------------- 6. a choice
@@ -510,7 +520,7 @@ CHOICE = Question(
         "The two differ only in averaging the gradient. When does averaging change nothing?",
         "What does the gradient of a mean look like over the places?",
     ),
-    picture="two equal maps, side by side",
+    picture="no picture: one letter",
 )
 
 QUESTIONS = (ALPHA, GRAD_CAM, BIAS, COUNTERFACTUAL, KILLING, CHOICE)

@@ -1,0 +1,183 @@
+"""What `check` says, in its order: one answer for each kind of verdict, and the card that shows it."""
+
+import re
+import threading
+import time
+
+import pytest
+import torch
+
+from course_lib.classroom import check as checking
+from course_lib.classroom.check import Card, check, hint, outcomes, short, verdict
+from course_lib.classroom.questions import find
+
+
+def judged(answer, name="alpha"):
+    question = find(name)
+    cases = question.cases()
+    return verdict(question, cases, outcomes(question, answer, cases))
+
+
+def said(answer, name="alpha"):
+    return " ".join(judged(answer, name).sentences)
+
+
+def not_attempted(gradients):
+    raise NotImplementedError
+
+
+def slips(gradients):
+    return gradients.mean(dim=(2, 7))
+
+
+ORDER = [
+    (not_attempted, "blank", "Not attempted"),
+    (slips, "raised", "IndexError"),
+    (lambda g: None, "type", "returns nothing"),
+    (lambda g: [1.0], "type", "a tensor"),
+    (lambda g: g.mean((1, 2, 3)), "shape", r"\(1, 2\), and is \(1,\)"),
+    (lambda g: g.mean((2, 3)).long(), "dtype", "float64, and are int64"),
+    (lambda g: g.mean((2, 3)) / 0, "infinite", "not finite"),
+    (lambda g: g.mean((2, 3)), "right", "2 of 2 points"),
+    (lambda g: g.sum((2, 3)), "mistake", "sum for mean"),
+    (lambda g: 3 * g.mean((2, 3)), "scale", "3 times"),
+    (lambda g: g.mean((2, 3)) + 1, "wrong", "smallest input"),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind", "words"), ORDER, ids=[kind for _, kind, _ in ORDER])
+def test_each_kind_of_verdict(answer, kind, words):
+    got = judged(answer)
+    assert got.kind == kind and re.search(words, " ".join(got.sentences))
+    assert got.points == (2 if kind == "right" else 0)
+
+
+def test_the_earlier_verdict_wins():
+    def raises_on_the_second(g):
+        if len(g) > 1:
+            raise KeyError("no such key")
+        return g.sum((2, 3))  # a known mistake on the first input
+
+    assert judged(raises_on_the_second).kind == "raised"
+    assert judged(lambda g: (g.mean((2, 3)) / 0)[:, :1]).kind == "shape"  # before not finite
+    assert judged(lambda g: g.abs().mean((2, 3)) * 1.0).kind == "mistake"  # before right up to a factor
+
+
+def test_a_sign_is_a_nearly_where_it_is_no_known_mistake():
+    assert judged(lambda m, s: m.sum((1, 2)) - s, "bias_from_map").mistake == "the sign flipped"
+    question = find("bias_from_map")
+    object.__setattr__(bare := _copy(question), "mistakes", ())
+    cases = question.cases()
+    assert verdict(bare, cases, outcomes(bare, lambda m, s: m.sum((1, 2)) - s, cases)).kind == "sign"
+
+
+def _copy(question):
+    return type(question)(**vars(question))
+
+
+def test_an_error_shows_the_learners_own_line_and_not_ours():
+    words = said(slips)
+    assert "In your line" in words and "return gradients.mean(dim=(2, 7))" in words
+    assert "course_lib" not in words and "Traceback" not in words
+
+
+def test_leaving_the_interpreter_is_an_error_of_the_answer():
+    def leave(gradients):
+        raise SystemExit(3)
+
+    assert "SystemExit" in said(leave)
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["main thread", "another thread"])
+def test_an_endless_loop_is_stopped(monkeypatch, threaded):
+    monkeypatch.setattr(checking, "LIMIT", 0.4)
+
+    def endless(gradients):
+        while True:
+            try:
+                time.sleep(0.001)
+            except Exception:
+                pass
+
+    got = []
+    started = time.monotonic()
+    if threaded:
+        thread = threading.Thread(target=lambda: got.append(judged(endless)))
+        thread.start()
+        thread.join(10)
+    else:
+        got.append(judged(endless))
+    assert got[0].kind == "endless" and time.monotonic() - started < 3
+    assert judged(lambda g: g.mean((2, 3))).kind == "right"  # nothing of the alarm is left
+
+
+def test_prints_and_warnings_of_an_answer_are_swallowed(capsys):
+    def loud(gradients):
+        import warnings
+
+        warnings.warn("careful", stacklevel=1)
+        print("x" * 100_000)
+        return gradients.mean((2, 3))
+
+    assert judged(loud).kind == "right"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_courses_own_function_earns_nothing_under_any_name():
+    from course_lib.classroom.questions.q03_grad_cam import counterfactual_map as theirs
+    from course_lib.methods import cam
+
+    assert judged(lambda A, g: theirs(A, g), "counterfactual_map").kind == "library"
+    assert judged(lambda A, g: torch.relu(-cam.grad_cam(A, g)), "counterfactual_map").kind == "library"
+
+
+def test_a_parameter_that_needs_a_gradient_is_judged_like_any_tensor():
+    assert judged(lambda g: g.requires_grad_().mean((2, 3))).kind == "right"
+
+
+# --------------------------------------------------------------------------------------------- what is shown
+
+
+def test_check_shows_one_card_and_gives_the_points(capsys):
+    def alpha(gradients):
+        return gradients.mean((2, 3))
+
+    assert check(alpha).points == 2
+    shown = capsys.readouterr()
+    assert "alpha: right" in shown.out or "Card" in shown.out
+    assert shown.err == ""
+
+
+def test_a_name_that_is_no_question_is_told_the_nearest(capsys):
+    def alfa(gradients):
+        return gradients
+
+    assert check(alfa).points == 0
+    assert check(3).points == 0
+    shown = capsys.readouterr().out
+    assert "alpha" in shown and "without parentheses" in shown
+
+
+def test_hints_come_in_layers_and_the_last_one_stays(capsys, monkeypatch):
+    monkeypatch.setattr(checking, "_given", {})
+    for _ in range(4):
+        hint("alpha")
+    shown = capsys.readouterr().out
+    assert re.findall(r"Hint (\d) of 3", shown) == ["1", "2", "3", "3"]
+    with pytest.raises(LookupError, match="there is alpha"):
+        hint("alhpa")
+
+
+def test_a_card_says_in_words_what_its_colour_says_and_escapes_what_it_quotes():
+    page = Card("alpha: not right", ("got <script>alert(1)</script>",))._repr_html_()
+    assert 'role="status"' in page and 'aria-label="alpha: not right"' in page
+    assert "<script>" not in page and "&lt;script&gt;" in page
+    assert 'aria-hidden="true"' in page  # the sign in front is decoration: the words say it
+    assert "background" not in page and re.findall(r"[^-]color: ", page) == []  # the theme's own text and ground
+    good = Card("alpha: right", ("Right.",), True)._repr_html_()
+    assert good != page and "--jp-success-color1" in good
+
+
+def test_a_value_is_shown_on_one_line():
+    assert short(torch.tensor([1.0, 2.5])) == "[1, 2.5]"
+    assert len(short("x" * 500)) == 80
