@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +24,8 @@ from course_lib.classroom.questions import Question, find, same
 
 LIMIT = 4.0
 """Seconds after which an answer is stopped."""
-BORROWED = tuple(str(Path(__file__).parents[1] / folder) for folder in ("methods", "classroom/questions/q"))
+LESSONS = ("methods", "evaluation", "faithfulness", "theory", "classroom/questions/q")
+BORROWED = tuple(str(Path(__file__).parents[1] / part) for part in LESSONS)
 """Whose functions are no answers; what begins with q is the questions' modules themselves."""
 WORDS = {
     "blank": "Not attempted yet.",
@@ -43,6 +45,7 @@ WORDS = {
     "scale": "Right up to a factor: yours is {factor:.4g} times what is expected.",
     "sign": "Right up to the sign: yours is the negative of what is expected.",
     "wrong": "Not right yet. The smallest input on which it differs gives {got}, and {want} is expected.",
+    "unmet": "Not right yet. These conditions decide: {missing}.",
     "input": "The input: {case}",
     "points": "{earned} of {points} points",
     "title": "{name}: {verdict}",
@@ -178,6 +181,9 @@ def _nearly(right: Sequence[Any], seen: Sequence[Any]) -> Verdict | None:
 
 def _wrong(cases: Sequence[tuple[Any, ...]], right: Sequence[Any], seen: Sequence[Any]) -> Verdict:
     case, want, got = next(one for one in zip(cases, right, seen, strict=True) if not same(one[2], one[1]))
+    if isinstance(got, tuple) and got and all(isinstance(part, str) for part in (*got, *want)):
+        missing = [part for part in got if part not in want]
+        return _sentence("unmet", missing="; ".join(missing))
     first = WORDS["wrong"].format(got=short(got), want=short(want))
     shown = ", ".join(short(part) for part in case)
     return Verdict("wrong", sentences=(first, *((WORDS["input"].format(case=shown),) if shown else ())))
@@ -234,7 +240,11 @@ def _plain(value: Any) -> Any:
     """A value as data: what an answer returned may not know later that it is being compared."""
     if isinstance(value, Tensor):
         return value.detach().clone()
-    return tuple(_plain(part) for part in value) if type(value) in (tuple, list) else value
+    if type(value) in (tuple, list):
+        return tuple(_plain(part) for part in value)
+    if isinstance(value, np.generic) or getattr(value, "is_number", False):  # one of numpy's numbers, or of sympy's
+        return value.item() if isinstance(value, np.generic) else float(value)
+    return value
 
 
 def _as_raised(error: BaseException, answer: Callable[..., Any]) -> Raised:

@@ -53,3 +53,31 @@ RIGHT: dict[str, list[Any]] = {
     "killing_input": [_killing(1), _killing(5)],
     "equal_heads": letter("c"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 1
+
+
+def _another_suppressor():
+    generator = torch.Generator().manual_seed(0)
+    y, d = torch.randn(2, 300, generator=generator)
+    d = d - d.mean()
+    y = y - y.mean()
+    d = d - y * (y @ d) / (y @ y)
+    return torch.stack([2 * y - 3 * d, d], 1), y
+
+
+RIGHT |= {
+    "shares": [lambda w, x: torch.einsum("bi,ji->bji", x, w),
+               lambda w, x: torch.stack([torch.diag(one) @ w.T for one in x]).transpose(1, 2)],
+    "chance": [lambda p, b: 1 / (1 + torch.exp(-(p.sum(1) + b))),
+               lambda p, b: torch.stack([p.sum(1) + b, torch.zeros(len(p))], 1).softmax(1)[:, 0]],
+    "rather_than": [lambda w, b, x, u: (w * x - w * u, (w * u).sum() + b),
+                    lambda w, b, x, u: [torch.stack([w[i] * (x[i] - u[i]) for i in range(len(w))]), b + u @ w]],
+    "same_model": [lambda w, b, r, s: (w * (1 / r), b - sum(w * s / r)),
+                   lambda w, b, r, s: (w / r, w @ (-s / r) + b)],
+    "suppressor": [_another_suppressor,
+                   lambda: (torch.tensor([[3.0, 2.0], [-1.0, -2.0], [1.0, 2.0], [-3.0, -2.0]]),
+                            torch.tensor([1.0, 1.0, -1.0, -1.0]))],
+    "in_centimetres": letter("b"),
+}  # fmt: skip

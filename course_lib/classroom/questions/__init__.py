@@ -67,8 +67,11 @@ class Question:
         return self.prepare(*plain) if self.prepare else plain
 
     def seen(self, case: tuple[Any, ...], given: Any) -> Any:
-        """What is compared of an answer's value."""
-        return self.observe(case, given) if self.observe else given
+        """What is compared of an answer's value; what can't be looked at is compared as nothing."""
+        try:
+            return self.observe(case, given) if self.observe else given
+        except Exception:
+            return ()
 
     def separates(self, seed: int) -> bool:
         """Whether the inputs of this seed reject every mistake and tell every two apart."""

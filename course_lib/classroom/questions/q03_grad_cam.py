@@ -7,12 +7,8 @@ import torch
 from torch import Tensor
 
 from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions.kinds import choice, conditions, drawn
 from course_lib.classroom.questions.material import TinyNetwork, tiny_network
-
-
-def _random(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
 
 # --------------------------------------------------------------------------------------------- 1. alpha
 
@@ -22,7 +18,7 @@ def alpha(gradients: Tensor) -> Tensor:
 
 
 def _gradients(seed: int) -> list[tuple[Any, ...]]:
-    return [(_random(seed, 1, 2, 1, 2),), (_random(seed + 1, 2, 4, 3, 5),)]
+    return [(drawn(seed, 1, 2, 1, 2),), (drawn(seed + 1, 2, 4, 3, 5),)]
 
 
 ALPHA = Question(
@@ -121,8 +117,8 @@ def _with(**steps: Any) -> Callable[..., Tensor]:
 def _network(seed: int) -> list[tuple[Any, ...]]:
     cases: list[tuple[Any, ...]] = []
     for number, (batch, k, h, w) in enumerate([(1, 2, 2, 3), (2, 5, 3, 4)]):
-        kernels, pictures = _random(seed + number, k, 3, 2, 2), _random(seed + 10 + number, batch, 3, h + 1, w + 1)
-        hidden, out = _random(seed + 20 + number, 6, k * h * w) / 6, _random(seed + 30 + number, 4, 6)
+        kernels, pictures = drawn(seed + number, k, 3, 2, 2), drawn(seed + 10 + number, batch, 3, h + 1, w + 1)
+        hidden, out = drawn(seed + 20 + number, 6, k * h * w) / 6, drawn(seed + 30 + number, 4, 6)
         model = TinyNetwork(kernels, hidden, out)
         order = model(pictures).argsort(1)
         target = order[:, 1] if number else order[:, 2]  # never the arg-max
@@ -256,7 +252,7 @@ def bias_from_map(raw: Tensor, logit: Tensor) -> Tensor:
 
 
 def _maps(seed: int) -> list[tuple[Any, ...]]:
-    return [(_random(seed, 1, 1, 2), _random(seed + 1, 1)), (_random(seed + 2, 3, 4, 5), _random(seed + 3, 3))]
+    return [(drawn(seed, 1, 1, 2), drawn(seed + 1, 1)), (drawn(seed + 2, 3, 4, 5), drawn(seed + 3, 3))]
 
 
 BIAS = Question(
@@ -312,7 +308,7 @@ def _raw(activations: Tensor, gradients: Tensor) -> Tensor:
 
 def _recorded(seed: int) -> list[tuple[Any, ...]]:
     shapes = [(1, 2, 2, 3), (2, 5, 3, 4)]
-    return [(_random(seed + i, *shape), _random(seed + 10 + i, *shape)) for i, shape in enumerate(shapes)]
+    return [(drawn(seed + i, *shape), drawn(seed + 10 + i, *shape)) for i, shape in enumerate(shapes)]
 
 
 COUNTERFACTUAL = Question(
@@ -376,17 +372,17 @@ COUNTERFACTUAL = Question(
 # --------------------------------------------------------------------------------------------- 5. the test that kills
 
 
-def _broken() -> list[Callable[[Tensor, Tensor], Tensor]]:
+def _broken() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     """Grad-CAMs of recorded tensors that the reader's input must expose."""
-    return [
-        lambda A, g: (g.sum((2, 3), keepdim=True) * A).sum(1).relu(),
-        lambda A, g: (g * A).sum(1).relu(),
-        lambda A, g: (g.mean((0, 2, 3), keepdim=True) * A).sum(1).relu(),
-        lambda A, g: (g.abs().mean((2, 3), keepdim=True) * A).sum(1).relu(),
-        lambda A, g: (g.mean((2, 3), keepdim=True).relu() * A).sum(1).relu(),
-        lambda A, g: (g.mean((2, 3), keepdim=True) * A).mean(1).relu(),
-        _raw,
-    ]
+    return {
+        "sum": lambda A, g: (g.sum((2, 3), keepdim=True) * A).sum(1).relu(),
+        "no pooling": lambda A, g: (g * A).sum(1).relu(),
+        "batch": lambda A, g: (g.mean((0, 2, 3), keepdim=True) * A).sum(1).relu(),
+        "absolute": lambda A, g: (g.abs().mean((2, 3), keepdim=True) * A).sum(1).relu(),
+        "ReLU on w": lambda A, g: (g.mean((2, 3), keepdim=True).relu() * A).sum(1).relu(),
+        "mean": lambda A, g: (g.mean((2, 3), keepdim=True) * A).mean(1).relu(),
+        "no ReLU": _raw,
+    }
 
 
 def killing_input() -> tuple[Tensor, Tensor]:
@@ -395,12 +391,13 @@ def killing_input() -> tuple[Tensor, Tensor]:
     return A, g
 
 
-def _killed(case: tuple[Any, ...], given: Any) -> tuple[bool, ...]:
+def _killed(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
     A, g = given
     if A.ndim != 4 or A.shape != g.shape or not A.numel():
-        return ()
+        return conditions({"both have one shape, (B, K, h, w)": False})
     right = _raw(A, g).relu()
-    return tuple(not torch.allclose(broken(A, g), right, rtol=1e-4, atol=1e-6) for broken in _broken())
+    maps = {f"'{name}' gives another map": broken(A, g) for name, broken in _broken().items()}
+    return conditions({name: not torch.allclose(m, right, rtol=1e-4, atol=1e-6) for name, m in maps.items()})
 
 
 def _ramp(*shape: int) -> Tensor:
@@ -480,47 +477,29 @@ KILLING = Question(
     ),
     picture="the right map and seven others, and none of these is like the first",
     draw=lambda: pictures.maps({
-        name: f(*killing_input())[0]
-        for name, f in zip(["right", "sum", "unpooled", "batch", "absolute", "ReLU'd", "mean", "no ReLU"],
-                           [lambda A, g: _raw(A, g).relu(), *_broken()], strict=True)}),
+        name: f(*killing_input())[0] for name, f in {"right": lambda A, g: _raw(A, g).relu(), **_broken()}.items()}),
 )
 
 # --------------------------------------------------------------------------------------------- 6. a choice
 
 
-def equal_heads() -> str:
-    return "c"
-
-
 KEEP = "Work it out on the lesson's two cells: A = [1, 3], w = [1, 0]."
-CHOICE = Question(
-    name="equal_heads",
-    objective="2. prove when it equals CAM, and give a counterexample for each condition that is dropped",
-    minutes=3,
-    difficulty=1,
-    points=1,
-    signature="def equal_heads() -> str:",
-    shapes='-> "a", "b", "c" or "d"',
-    reference=equal_heads,
-    inputs=lambda seed: [()],
-    mistakes=(
-        Mistake("any linear head", lambda: "a", f"A flattened linear head is linear, and they differ there. {KEEP}"),
-        Mistake(
+CHOICE = choice(
+    "equal_heads",
+    "2. prove when it equals CAM, and give a counterexample for each condition that is dropped",
+    "c",
+    {
+        "a": ("any linear head", f"A flattened linear head is linear, and they differ there. {KEEP}"),
+        "b": (
             "a ReLU before the head",
-            lambda: "b",
             "A ReLU makes the activations positive, but says nothing of how the gradient varies over the places.",
         ),
-        Mistake(
-            "always",
-            lambda: "d",
-            "Only where the gradient is the same at every place does averaging it change nothing.",
-        ),
-    ),
-    hints=(
+        "d": ("always", "Only where the gradient is the same at every place does averaging it change nothing."),
+    },
+    (
         "The two differ only in averaging the gradient. When does averaging change nothing?",
         "What does the gradient of a mean look like over the places?",
     ),
-    picture="no picture: one letter",
 )
 
 QUESTIONS = (ALPHA, GRAD_CAM, BIAS, COUNTERFACTUAL, KILLING, CHOICE)
