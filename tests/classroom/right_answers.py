@@ -81,3 +81,30 @@ RIGHT |= {
                             torch.tensor([1.0, 1.0, -1.0, -1.0]))],
     "in_centimetres": letter("b"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 2
+
+
+def _centred_by_maps(A, w, c):
+    every = torch.einsum("bkhw,ck->bchw", A, w)
+    return every[torch.arange(len(A)), c] - every.mean(1)
+
+
+def _box_by_rows(m, share):
+    inside = m > share * m.max()
+    rows = [y for y in range(m.shape[0]) if inside[y].any()]
+    columns = [x for x in range(m.shape[1]) if inside[:, x].any()]
+    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+
+
+RIGHT |= {
+    "class_map": [lambda A, w, c: torch.einsum("bkhw,bk->bhw", A, w[c]),
+                  lambda A, w, c: torch.stack([torch.tensordot(w[i], a, 1) for a, i in zip(A, c, strict=True)])],
+    "logit_from_map": [lambda m, b: m.sum((1, 2)) / m[0].numel() + b,
+                       lambda m, b: torch.nn.functional.adaptive_avg_pool2d(m[:, None], 1).flatten() + b],
+    "box_around": [_box_by_rows, lambda m, s: tuple(_box_by_rows(m / m.max(), s))],
+    "centred_map": [_centred_by_maps, lambda A, w, c: torch.einsum("bkhw,bk->bhw", A, w[c] - w.sum(0) / len(w))],
+    "bent_head": [lambda: torch.tensor([[[6.0, 1.0]], [[0.0, 9.0]]]), lambda: torch.tensor([[[4, 0]], [[1, 7]]]) * 1.0],
+    "where_cam_can_go": letter("b"),
+}  # fmt: skip

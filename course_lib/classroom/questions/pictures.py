@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 def maps(named: Mapping[str, Tensor], label: str = "logits") -> Any:
-    """Heat maps (h, w) side by side, by title, on one colour scale."""
+    """Heat maps (h, w) by title, on one colour scale, four in a row."""
     from course_lib.figures import Panel, compare
 
-    return compare([[Panel(title, heat_map=values.float()) for title, values in named.items()]], label=label)
+    panels = [Panel(title, heat_map=values.float()) for title, values in named.items()]
+    return compare([panels[n : n + 4] for n in range(0, len(panels), 4)], label=label)
 
 
 def bars(names: Sequence[str], values: Any, label: str) -> Any:

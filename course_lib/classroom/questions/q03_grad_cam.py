@@ -241,7 +241,7 @@ GRAD_CAM = Question(
     ),
     picture="light where a cell speaks for the class, black where nothing does",
     draw=lambda: pictures.maps(
-        {f"picture {n + 1}": one for n, one in enumerate(grad_cam(*tiny_network(*_network(5)[1])))}),
+        {f"picture {n + 1}": one for n, one in enumerate(grad_cam(*tiny_network(*_network(10)[1])))}),
 )
 
 # --------------------------------------------------------------------------------------------- 3. the theorem's number
