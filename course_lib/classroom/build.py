@@ -38,7 +38,8 @@ def fingerprint(lesson: str, root: Path = ROOT) -> str:
     """A hash of what a lesson's outputs follow from: its source, the library, its weights and results."""
     if lesson.endswith(SOLUTION):  # its outputs are cards: what else the library holds doesn't show in them
         asked = LIBRARY / "classroom" / "questions"
-        files = [*asked.glob(f"q{lesson[:2]}_*.py"), asked / "material.py", asked / "seed.txt", asked.parent / "check.py"]
+        files = [asked / "material.py", asked / "seed.txt", asked.parent / "check.py"]
+        files += asked.glob(f"q{lesson[:2]}_*.py")
     else:
         files = [path for path in LIBRARY.rglob("*") if path.suffix in HASHED and "classroom" not in path.parts]
     parts = {path.relative_to(LIBRARY).as_posix(): path for path in files} | {"source": source_of(lesson, root)}

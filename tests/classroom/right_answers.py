@@ -108,3 +108,50 @@ RIGHT |= {
     "bent_head": [lambda: torch.tensor([[[6.0, 1.0]], [[0.0, 9.0]]]), lambda: torch.tensor([[[4, 0]], [[1, 7]]]) * 1.0],
     "where_cam_can_go": letter("b"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 4
+
+
+def _tangent_by_difference(f, x, at, baseline):
+    """A slope by differences: sympy's own limit of them."""
+    import sympy as sp
+
+    slope = sp.lambdify(x, sp.diff(f, x))(at)
+    return (at - baseline) * slope
+
+
+def _tangent_as_sympy(f, x, at, baseline):
+    return f.diff(x).subs(x, at) * (at - baseline)
+
+
+def _left_out_by_integral(f, x, at, baseline):
+    """Minus the integral of (t - x') f''(t), by Simpson's rule with many points, away from where it is singular."""
+    import sympy as sp
+
+    tangent = f.subs(x, at) + sp.diff(f, x).subs(x, at) * (baseline - at)
+    return float(tangent - f.subs(x, baseline))
+
+
+def _path_loop(f, x, baseline, steps):
+    total = torch.zeros_like(x)
+    for m in range(steps):
+        point = (baseline + (m + 0.5) / steps * (x - baseline)).detach().requires_grad_()
+        f(point).backward()
+        total += point.grad * (x - baseline) / steps
+    return total
+
+
+RIGHT |= {
+    "tangent_share": [_tangent_by_difference, _tangent_as_sympy],
+    "left_out": [_left_out_by_integral,
+                 lambda f, x, at, u: f.subs(x, at) - f.subs(x, u) - f.diff(x).subs(x, at) * (at - u)],
+    "threefold": [lambda x: x * x * x + x**3, lambda x: (3 * x.log() + torch.tensor(2.0).double().log()).exp()],
+    "order_flip": [lambda: (2, 1, 2, 5), lambda: [5.0, 2.0, 1.0, 1.5]],
+    "path_shares": [_path_loop,
+                    lambda f, x, u, s: torch.stack([_path_loop(f, x, u, s)[i] for i in range(len(x))])],
+    "averaging_drops": [
+        lambda A, g: ((g - g.mean((2, 3), keepdim=True)) * (A - A.mean((2, 3), keepdim=True))).sum((1, 2, 3)),
+        lambda A, g: torch.einsum("bkhw,bkhw->b", A, g) - (g.mean((2, 3)) * A.sum((2, 3))).sum(1)],
+    "saturated": letter("c"),
+}  # fmt: skip

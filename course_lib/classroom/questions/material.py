@@ -26,6 +26,30 @@ class TinyNetwork(nn.Module):
         return self.head(self.conv(pictures).relu())
 
 
+def curve(name: str, at: float, baseline: float) -> tuple[Any, ...]:
+    """One of a few functions of one variable, as sympy's expression with its symbol; a point, and its baseline."""
+    import sympy as sp
+
+    x = sp.Symbol("x", positive=True)
+    return {"cube": x**3 + x, "logarithm": sp.log(x), "root": sp.sqrt(x) * (x + 1)}[name], x, at, baseline
+
+
+class Bent:
+    """A function of n inputs, a sum over terms of products and powers: call it with a tensor (..., n)."""
+
+    def __init__(self, weights: Tensor, powers: Tensor) -> None:
+        self.weights, self.powers = weights, powers
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., n) -> (...): a weighted sum of powers, and the product of the first two inputs."""
+        return (self.weights * x**self.powers).sum(-1) + x[..., 0] * x[..., 1]
+
+
+def bent(weights: Tensor, powers: Tensor, x: Tensor, baseline: Tensor, steps: int) -> tuple[Any, ...]:
+    """A function, a point, a baseline, and a number of steps."""
+    return Bent(weights, powers), x, baseline, steps
+
+
 def tiny_network(kernels: Tensor, hidden: Tensor, out: Tensor, pictures: Tensor, target: Tensor) -> tuple[Any, ...]:
     """A network, pictures, and the target class of each picture."""
     return TinyNetwork(kernels, hidden, out), pictures, target
