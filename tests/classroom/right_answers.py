@@ -155,3 +155,36 @@ RIGHT |= {
         lambda A, g: torch.einsum("bkhw,bkhw->b", A, g) - (g.mean((2, 3)) * A.sum((2, 3))).sum(1)],
     "saturated": letter("c"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 9
+
+
+def _deletion_by_masks(weights, x, scores, fill):
+    rank = scores.argsort(descending=True).argsort()
+    curve = [weights @ torch.where(rank < n, torch.full_like(x, fill), x) for n in range(len(x) + 1)]
+    return 1 / (1 + torch.exp(-torch.stack(curve)))
+
+
+def _spearman_by_differences(a, b):
+    n = a[0].numel()
+    ranks = [m.flatten(1).argsort(1).argsort(1).double() for m in (a, b)]
+    return 1 - 6 * (ranks[0] - ranks[1]).square().sum(1) / (n * (n * n - 1))
+
+
+RIGHT |= {
+    "points_at": [lambda m, k: ((m == m.amax((1, 2), keepdim=True)) & k).flatten(1).any(1),
+                  lambda m, k: torch.tensor([bool(b[divmod(int(a.argmax()), a.shape[1])])
+                                             for a, b in zip(m, k, strict=True)])],
+    "beyond_area": [lambda m, k: torch.where(k, m, 0.0).relu().sum((1, 2)) / m.relu().sum((1, 2))
+                    - k.sum((1, 2)) / k[0].numel(),
+                    lambda m, k: torch.stack([a[b].relu().sum() / a.relu().sum() - b.double().mean()
+                                              for a, b in zip(m, k, strict=True)])],
+    "deletion": [_deletion_by_masks, lambda w, x, s, f: _deletion_by_masks(w, x, 3 * s, f)],
+    "blind_map": [lambda k: k.sum(0).float(), lambda k: 1.0 * (k.sum(0) == k.sum(0).max())],
+    "agreement": [_spearman_by_differences,
+                  lambda a, b: torch.stack([torch.corrcoef(torch.stack([one.flatten().argsort().argsort().double()
+                                                                        for one in pair]))[0, 1]
+                                            for pair in zip(a, b, strict=True)])],
+    "passed": letter("b"),
+}  # fmt: skip
