@@ -188,3 +188,25 @@ RIGHT |= {
                                             for pair in zip(a, b, strict=True)])],
     "passed": letter("b"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 5
+
+
+def _blank_by_hand(model, colour, size):
+    picture = torch.ones(1, 3, size, size, dtype=colour.dtype) * colour[:, None, None]
+    return torch.tensor([1.0, -1.0]).double() @ model.head(model.conv(picture).clamp(min=0))[0]
+
+
+RIGHT |= {
+    "on_background": [lambda p, b: torch.lerp(b[:, None, None].expand_as(p[:, :3]), p[:, :3], p[:, 3:]),
+                      lambda p, b: p[:, 3:] * (p[:, :3] - b[:, None, None]) + b[:, None, None]],
+    "blank_margin": [_blank_by_hand, lambda m, c, s: m(c.repeat(s, s, 1).permute(2, 0, 1)[None])[0].diff()[0] * -1],
+    "blind_spot": [lambda: (torch.tensor([-9.0, 2.0, 1.0]), torch.tensor([0.0, 0.5, 1.0])),
+                   lambda: [torch.tensor([-2.0, 1.5]).double(), torch.tensor([0.0, 1.0]).double()]],
+    "hidden_baseline": [lambda g, x, m, s: torch.einsum("bchw,bchw->bhw", g, x - m.view(3, 1, 1)),
+                        lambda g, x, m, s: sum(g[:, c] * s[c] * ((x[:, c] - m[c]) / s[c]) for c in range(3))],
+    "uses": [lambda i, b, c: ("shape", "codec", "background", "background")[(c < 0.3) + 2 * (b < 0.3)],
+             lambda i, b, c: next((n for n, v in {"background": b, "codec": c}.items() if v < 0.3), "shape")],
+    "where_to_repair": letter("d"),
+}  # fmt: skip

@@ -50,6 +50,20 @@ def bent(weights: Tensor, powers: Tensor, x: Tensor, baseline: Tensor, steps: in
     return Bent(weights, powers), x, baseline, steps
 
 
+def one_layer(weights: Tensor, bias: Tensor, *rest: Any) -> tuple[Any, ...]:
+    """pixels -> a score: black box of lesson 8, tanh of a weighted sum; it takes (N, H, W) and gives (N,)."""
+
+    def score(pictures: Tensor) -> Tensor:
+        return ((pictures * weights).sum((-2, -1)) + bias).tanh()
+
+    return score, *rest
+
+
+def plain_network(kernels: Tensor, hidden: Tensor, out: Tensor, *rest: Any) -> tuple[Any, ...]:
+    """A network, and whatever else the question hands over."""
+    return TinyNetwork(kernels, hidden, out), *rest
+
+
 def tiny_network(kernels: Tensor, hidden: Tensor, out: Tensor, pictures: Tensor, target: Tensor) -> tuple[Any, ...]:
     """A network, pictures, and the target class of each picture."""
     return TinyNetwork(kernels, hidden, out), pictures, target
