@@ -210,3 +210,43 @@ RIGHT |= {
              lambda i, b, c: next((n for n, v in {"background": b, "codec": c}.items() if v < 0.3), "shape")],
     "where_to_repair": letter("d"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 7
+
+
+def _gradient_one_by_one(model, x, target):
+    rows = []
+    for one, c in zip(x.detach(), target.tolist(), strict=True):
+        at = one[None].clone().requires_grad_()
+        model(at)[0, c].backward()
+        rows.append(at.grad[0])
+    return torch.stack(rows)
+
+
+def _relevance_by_shares(a, w, b, R, epsilon):
+    shares = a[:, None, :] * w
+    z = shares.sum(2) + b
+    return (shares / (z + epsilon * torch.where(z > 0, 1.0, -1.0))[..., None] * R[..., None]).sum(1)
+
+
+def _loss_by_autograd(logits, gradients, target):
+    z = logits.detach().requires_grad_()
+    (by_logit,) = torch.autograd.grad(torch.nn.functional.cross_entropy(z, target, reduction="sum"), z)
+    return (by_logit[:, None] @ gradients)[:, 0]
+
+
+RIGHT |= {
+    "saliency_map": [lambda m, x, c: _gradient_one_by_one(m, x, c).abs().max(1)[0],
+                     lambda m, x, c: torch.stack([g.abs().amax(0) for g in _gradient_one_by_one(m, x, c)])],
+    "smooth": [lambda m, x, c, e: sum(_gradient_one_by_one(m, x + one, c) for one in e) / len(e),
+               lambda m, x, c, e: _gradient_one_by_one(m, (x + e).flatten(0, 1), c.repeat(len(e))).view_as(e).mean(0)],
+    "back_through_relu": [
+        lambda rule, x, R: {"gradient": lambda: torch.where(x > 0, R, 0), "deconvolution": lambda: R.clamp(min=0),
+                            "guided": lambda: torch.where(x > 0, R.relu(), 0)}[rule](),
+        lambda rule, x, R: (R if rule == "gradient" else R.relu()) * (1 if rule == "deconvolution" else (x > 0))],
+    "relevance": [_relevance_by_shares, lambda a, w, b, R, e: torch.stack(
+        [_relevance_by_shares(a[n : n + 1], w, b, R[n : n + 1], e)[0] for n in range(len(a))])],
+    "loss_gradient": [_loss_by_autograd, lambda z, g, t: (z.softmax(1)[..., None] * g).sum(1) - g[range(len(g)), t]],
+    "only_a_drawing": letter("a"),
+}  # fmt: skip
