@@ -250,3 +250,25 @@ RIGHT |= {
     "loss_gradient": [_loss_by_autograd, lambda z, g, t: (z.softmax(1)[..., None] * g).sum(1) - g[range(len(g)), t]],
     "only_a_drawing": letter("a"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 8
+
+
+def _occlude_at_once(score, picture, patch, fill):
+    h, w = picture.shape[0] // patch, picture.shape[1] // patch
+    cover = torch.eye(h * w).view(h * w, h, w).repeat_interleave(patch, 1).repeat_interleave(patch, 2).to(picture)
+    return (score(picture[None]) - score(picture * (1 - cover) + fill * cover)).view(h, w)
+
+
+RIGHT |= {
+    "occlude": [_occlude_at_once, lambda s, x, p, f: -(s(x[None]) * 0 - _occlude_at_once(s, x, p, f))],
+    "rise_map": [lambda s, m, q: torch.tensordot(s, m, 1) / len(s) / q,
+                 lambda s, m, q: sum(a * b for a, b in zip(s, m, strict=True)) / q / len(s)],
+    "enough_alone": [lambda: (0, 1, 1, 1), lambda: [0.0, 1.0, 1.0, 1]],
+    "evidence": [lambda p, s: (torch.tensor(p).double().logit() - s.mean().logit()) / torch.tensor(2.0).double().log(),
+                 lambda p, s: -torch.log2((1 - p) / p * s.mean() / (1 - s.mean()))],
+    "passes": [lambda h, w, p, s: len(range(0, h - p + 1, s)) * len(range(0, w - p + 1, s)) + 1,
+               lambda h, w, p, s: 1 + sum(1 for i in range(0, h - p + 1, s) for j in range(0, w - p + 1, s))],
+    "which_fill": letter("c"),
+}  # fmt: skip
