@@ -272,3 +272,30 @@ RIGHT |= {
                lambda h, w, p, s: 1 + sum(1 for i in range(0, h - p + 1, s) for j in range(0, w - p + 1, s))],
     "which_fill": letter("c"),
 }  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- lesson 6
+
+
+def _grid_cell_by_cell(tokens, height, width):
+    rows = [[tokens[:, 1 + i * width + j] for j in range(width)] for i in range(height)]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def _log_map_by_autograd(maps, logits, word):
+    z = logits.detach().requires_grad_()
+    (by_logit,) = torch.autograd.grad(z.log_softmax(0)[word], z)
+    return (by_logit[:, None, None] * maps).sum(0)
+
+
+RIGHT |= {
+    "word_scores": [lambda z, w: (z * torch.nn.functional.one_hot(w, z.shape[2])).sum(2),
+                    lambda z, w: torch.stack([a[range(len(b)), b] for a, b in zip(z, w, strict=True)])],
+    "sentence_score": [
+        lambda z, w: -torch.nn.functional.cross_entropy(z.transpose(1, 2), w, reduction="none").sum(1),
+        lambda z, w: (z.softmax(2) * torch.nn.functional.one_hot(w, z.shape[2])).sum(2).prod(1).log()],
+    "log_probability_map": [_log_map_by_autograd,
+                            lambda m, z, c: torch.einsum("v,vhw->hw", z.softmax(0), m[c] - m)],
+    "tokens_to_grid": [_grid_cell_by_cell, lambda t, h, w: t[:, 1:].view(len(t), h, w, -1).permute(0, 3, 1, 2)],
+    "no_gradient": letter("d"),
+}  # fmt: skip
