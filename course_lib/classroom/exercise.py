@@ -1,16 +1,15 @@
 """From a solution's source to the exercise: answers cut, facts of each question put in, nbgrader's metadata added."""
 
-import base64
 import re
 from collections.abc import Iterable
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 
 from course_lib.classroom.lesson import SOLUTION, Lesson, LessonError, nearest
-from course_lib.classroom.questions import questions
+from course_lib.classroom.questions import Question, questions
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 """nbgrader's own markers: what stands between them is the answer."""
@@ -76,7 +75,7 @@ def _facts(name: str, cell: NotebookNode, where: str) -> str:
     question = questions()[_known(name, cell, where)]
     shown = f"{question.picture}."
     if question.draw:
-        cell.attachments = {f"{name}.png": {"image/png": base64.b64encode(_png(question.draw())).decode()}}
+        cell.attachments = {f"{name}.png": {"image/png": _png(question)}}
         shown = f"this picture: {shown}\n\n![{shown[0].upper()}{shown[1:]}](attachment:{name}.png)"
     return WORDS["facts"].format(shown=shown, **vars(question))
 
@@ -87,11 +86,14 @@ def _counts(names: Iterable[str]) -> str:
     return WORDS["counts"].format(count=len(asked), minutes=minutes, points=points)
 
 
-def _png(figure: Any) -> bytes:
+@cache
+def _png(question: Question) -> str:
+    """The picture of a right answer as a PNG in base64, at most 25 KB."""
     from course_lib.figures import embedded
 
-    found = re.search(r"base64,([A-Za-z0-9+/=]+)", embedded(figure, "A picture of a right answer.", most=25_000))
-    return base64.b64decode(found[1] if found else "")
+    assert question.draw
+    found = re.search(r"base64,([A-Za-z0-9+/=]+)", embedded(question.draw(), question.picture, most=25_000))
+    return found[1] if found else ""
 
 
 def exercise_path(lesson: Lesson) -> Path:
