@@ -38,6 +38,12 @@ WORDS = {
     "fault": "{name}: {fault}.",
     "mends": "{name}: {fault}; `course build {name}` mends it.",
     "no-tools": "`course build` needs jupytext and nbclient, which authors install: run `uv sync`.",
+    "no-slides": "`course slides` needs jupytext, nbclient and nbconvert, which teachers install: run `uv sync`.",
+    "slides": "Make the lecture slides: a folder for each lesson that needs no network, and its PDFs.",
+    "pdf": "Print each deck as PDF too, once without and once with the notes (needs Chromium).",
+    "deck": "{name}: {slides} slides, {minutes:g} minutes: {page}",
+    "no-pdf": "No PDF: {sentence}.",
+    "index": "All decks: {path}",
     "computed": "{name}: computed, saved as {path}",
     "audited": "{verdict}\nThe report is in {path}.",
     "trained": "{name}: {reached:.1%} of test pictures right ({required:.0%} required), saved in {folder}",
@@ -85,6 +91,39 @@ def build(
         if run and not faults:
             typer.echo(WORDS["in-step" if check else "built"].format(name=name, summary=run.summary()))
         failed |= bool(faults)
+    raise typer.Exit(int(failed))
+
+
+@app.command(help=WORDS["slides"])
+def slides(
+    lessons: Annotated[list[str] | None, typer.Argument(help=WORDS["lessons"], metavar="[LESSON]...")] = None,
+    into: Annotated[Path, typer.Option(help=WORDS["into"])] = ROOT / "build" / "slides",
+    pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help=WORDS["pdf"])] = True,
+    progress: Progress = True,
+) -> None:
+    if not all(map(find_spec, ("jupytext", "nbclient", "nbconvert"))):
+        raise ValueError(WORDS["no-slides"])
+    from course_lib.classroom.lesson import LessonError
+    from course_lib.classroom.slides.deck import decks, write_deck, write_index
+    from course_lib.classroom.slides.pdf import NoPrinter, print_decks
+
+    made, failed = [], False
+    for name in decks(lessons or [], ROOT):
+        try:
+            made.append(write_deck(name, ROOT, into, progress))
+        except LessonError as error:
+            failed = True
+            for fault in str(error).splitlines():
+                typer.echo(WORDS["fault"].format(name=f"{name}.slides.md", fault=fault.removesuffix(".")), err=True)
+    try:
+        if pdf:
+            print_decks(made)
+    except NoPrinter as sentence:
+        typer.echo(WORDS["no-pdf"].format(sentence=sentence), err=True)
+    for deck in made:
+        typer.echo(WORDS["deck"].format(**vars(deck), page=deck.page))
+    if made:
+        typer.echo(WORDS["index"].format(path=write_index(into, made)))
     raise typer.Exit(int(failed))
 
 
