@@ -106,7 +106,8 @@ class Lesson:
         found = [part for part in self._html(cell) if "data-course-widget" in part]
         if not found:
             raise LookupError(WORDS["none"].format(cell=cell, kind="widget"))
-        live = found[0].replace("\nstandIn(", "\nif (!window.onPaper) standIn(")
+        # on paper the picture stays; and to reveal.js a <section> is a slide, even inside another
+        live = found[0].replace("\nstandIn(", "\nif (!window.onPaper) standIn(").replace('"section"', '"div"')
         return f'<div class="live">{live}</div>'
 
     def claim(self, name: str) -> str:

@@ -7,9 +7,19 @@ window.MathJax = {
   startup: { typeset: false },
 };
 
+/** Code and what it printed: as large as its longest line allows. */
+function fitCode(slide) {
+  for (const text of slide.querySelectorAll(".page pre")) {
+    let size = 26;
+    do text.style.fontSize = `${size}px`;
+    while (text.scrollWidth > text.clientWidth && --size >= 18);
+    text.classList.toggle("wraps", size < 18);
+  }
+}
+
 /** A formula that is wider than its place becomes smaller, down to what the back row can read. */
-function fitFormulas() {
-  for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
+function fitFormulas(slide) {
+  for (const formula of slide.querySelectorAll('mjx-container[display="true"]')) {
     const place = formula.parentElement.clientWidth;
     const drawing = formula.querySelector("svg");
     const needs = Math.max(formula.scrollWidth, drawing ? drawing.getBoundingClientRect().width / Reveal.getScale() : 0);
@@ -35,11 +45,13 @@ function startDeck() {
       keyboardCondition: () => !inWidget(),
     }))
     .then(() => {
+      for (const widget of document.querySelectorAll(".course-widget")) widget.setAttribute("role", "region");
       for (const slide of Reveal.getSlides()) {
         const hidden = [slide.style.display, slide.hidden];
         [slide.style.display, slide.hidden] = ["block", false];
         slide.setAttribute("aria-label", slide.querySelector("h1, h2")?.innerText ?? "");
-        fitFormulas();
+        fitFormulas(slide);
+        fitCode(slide);
         [slide.style.display, slide.hidden] = hidden;
       }
       Reveal.layout();
