@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from course_lib.classroom.lesson import ROOT
 from course_lib.classroom.slides.deck import Deck, decks, write_deck
-from course_lib.classroom.slides.pdf import count_pages, print_decks
+from course_lib.classroom.slides.pdf import count_pages, print_deck
 from tests.browser.lab import watch
 
 pytestmark = pytest.mark.full
@@ -172,8 +172,8 @@ def test_widgets_answer_to_keys(opened: tuple[Page, dict[str, Any]], deck: Deck)
         assert page.evaluate("Reveal.getIndices().h") == slide + 1
 
 
-def test_a_pdf_has_a_page_for_each_slide(deck: Deck) -> None:
-    print_decks([deck])
+def test_a_pdf_has_a_page_for_each_slide(deck: Deck, browser: Browser) -> None:
+    print_deck(deck, browser)
     plain, with_notes = deck.pdfs
     assert count_pages(plain.read_bytes()) == deck.slides
     assert count_pages(with_notes.read_bytes()) == 2 * deck.slides

@@ -3,8 +3,12 @@
 import re
 import shutil
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from course_lib.classroom.slides.deck import Deck
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WORDS = {
@@ -35,17 +39,26 @@ def print_decks(decks: Iterable[Deck]) -> None:
     flags = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=browser, args=flags) as chromium:
         for deck in decks:
-            for path, query in zip(deck.pdfs, ("print-pdf", "print-pdf&showNotes"), strict=True):
-                page = chromium.new_page(viewport={"width": 1280, "height": 720}, offline=True)
-                page.goto(f"{deck.page.resolve().as_uri()}?{query}")
-                page.wait_for_selector("body[data-ready=yes]", state="attached", timeout=60_000)
-                page.wait_for_selector(".pdf-page", state="attached", timeout=60_000)
-                page.wait_for_timeout(300)
-                path.write_bytes(page.pdf(prefer_css_page_size=True, print_background=True))
-                page.close()
-                pages, want = count_pages(path.read_bytes()), deck.slides * (2 if "Notes" in query else 1)
-                if pages != want:
-                    raise ValueError(WORDS["pages"].format(name=path.name, pages=pages, want=want))
+            print_deck(deck, chromium)
+
+
+def print_deck(deck: Deck, chromium: "Browser") -> None:
+    """Write both PDFs of a deck with a browser that runs already.
+
+    Raises:
+        ValueError: if a PDF hasn't a page for each slide (and for its notes)
+    """
+    for path, query in zip(deck.pdfs, ("print-pdf", "print-pdf&showNotes"), strict=True):
+        with chromium.new_context(viewport={"width": 1280, "height": 720}, offline=True) as context:
+            page = context.new_page()
+            page.goto(f"{deck.page.resolve().as_uri()}?{query}")
+            for ready in ("body[data-ready=yes]", ".pdf-page"):
+                page.wait_for_selector(ready, state="attached", timeout=60_000)
+            page.wait_for_timeout(300)
+            path.write_bytes(page.pdf(prefer_css_page_size=True, print_background=True))
+        pages, want = count_pages(path.read_bytes()), deck.slides * (2 if "Notes" in query else 1)
+        if pages != want:
+            raise ValueError(WORDS["pages"].format(name=path.name, pages=pages, want=want))
 
 
 def count_pages(pdf: bytes) -> int:
