@@ -1,8 +1,9 @@
 """What a slide takes from its lesson by id: a figure, code, what a cell printed, a widget, a formula, a claim's number.
 
 `{{figure:CELL}}` (`{{figure:CELL:2}}` for its second), `{{code:CELL}}` (`{{code:CELL:name,other}}` for the statements
-that define these names), `{{output:CELL}}` (`{{output:CELL:word}}` for the lines with that word), `{{widget:CELL}}`
-and `{{formula:ID}}` stand on lines of their own; `{{claim:NAME}}` and symbols such as `{{S_c}}` stand in a sentence.
+that define these names), `{{output:CELL}}` (`{{output:CELL:this;that}}` for the lines that hold one of these texts),
+`{{widget:CELL}}` and `{{formula:ID}}` stand on lines of their own; `{{claim:NAME}}` and symbols such as `{{S_c}}`
+stand in a sentence.
 """
 
 import ast
@@ -95,7 +96,7 @@ class Lesson:
         lines = [line for line in self.printed.get(cell, "").splitlines() if not line.startswith("claim ")]
         if not lines:
             raise LookupError(WORDS["none"].format(cell=cell, kind="printed output"))
-        lines = [line for line in lines if text in line]
+        lines = [line for line in lines if line.strip() and any(part in line for part in text.split(";"))]
         if not lines:
             raise LookupError(WORDS["line"].format(cell=cell, text=text))
         self._check_length(cell, "output", "\n".join(lines))
