@@ -1,11 +1,14 @@
 """Decks: what a source may hold, what it takes from its lesson, and a sentence for each mistake."""
 
+import base64
+import io
 import re
 import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 from course_lib.classroom import cli
 from course_lib.classroom.lesson import ROOT, LessonError
@@ -89,6 +92,15 @@ def test_what_a_lesson_gives(lesson):
     assert re.sub("<.*?>", "", lesson.output("code")).strip() == "accuracy 91.5%\nloss 0.25"
     assert "accuracy" not in lesson.output("code", "loss;none")
     assert (lesson.claim("cam-sum"), lesson.claim("step-1")) == ("2.5", "a")
+
+
+def test_the_upper_part_of_a_figure(lesson):
+    file = io.BytesIO()
+    Image.new("L", (10, 50)).save(file, "PNG")
+    tag = f'<img alt="A page" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    lesson.cells["picture"].outputs = [output(tag)]
+    address = re.findall('base64,([^"]*)', lesson.figure("picture", "1, top 40"))[0]
+    assert Image.open(io.BytesIO(base64.b64decode(address))).size == (10, 20)
 
 
 def test_a_widget_keeps_to_its_slide_and_to_paper(lesson):

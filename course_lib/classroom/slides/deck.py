@@ -1,6 +1,7 @@
 """A deck as a folder: the lecture's words, the lesson's outputs, and every file that shows them."""
 
 import html
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from nbformat import NotebookNode
 from course_lib.classroom.build import build, committed, differences
 from course_lib.classroom.lesson import LessonError, nearest, read_lesson, select
 from course_lib.classroom.slides.references import Lesson
-from course_lib.classroom.slides.source import Slide, deck_of, read_deck
+from course_lib.classroom.slides.source import LABELS, Slide, deck_of, read_deck
 
 FOLDER = Path(__file__).parent
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"
@@ -97,7 +98,9 @@ def write_deck(name: str, root: Path, into: Path, progress: bool = True) -> Deck
     if faults:
         raise LessonError("\n".join(faults))
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"title": slides[0].title})
-    exporter = SlidesExporter(template_name="template", extra_template_basedirs=[str(FOLDER)])
+    exporter = SlidesExporter(  # type: ignore[no-untyped-call]
+        template_name="template", extra_template_basedirs=[str(FOLDER)]
+    )
     page, _ = exporter.from_notebook_node(notebook)
     deck = Deck(name, slides[0].title, into / name, len(slides), sum(slide.minutes for slide in slides))
     shutil.rmtree(deck.folder, ignore_errors=True)
@@ -116,7 +119,8 @@ def _cells(slide: Slide, lesson: Lesson, number: int) -> Iterator[NotebookNode]:
         rows.append("".join(['<div class="row">', *columns, "</div>"]))
     body = "".join([f'<div class="{kind}"><{level}>{title}</{level}>', *rows, "</div>"])
     yield nbformat.v4.new_markdown_cell(body, metadata={"slideshow": {"slide_type": "slide"}})
-    notes = f"<p><strong>{slide.minutes:g} min</strong></p>{lesson.render(slide.notes)}"
+    said = re.sub(rf"^((?:{'|'.join(LABELS)}):)", r"\n**\1**", slide.notes, flags=re.M)
+    notes = f"<p><strong>{title}, {slide.minutes:g} min</strong></p>{lesson.render(said)}"
     yield nbformat.v4.new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}})
 
 

@@ -1,19 +1,22 @@
 """What a slide takes from its lesson by id: a figure, code, what a cell printed, a widget, a formula, a claim's number.
 
-`{{figure:CELL}}` (`{{figure:CELL:2}}` for its second), `{{code:CELL}}` (`{{code:CELL:name,other}}` for the statements
-that define these names), `{{output:CELL}}` (`{{output:CELL:this;that}}` for the lines that hold one of these texts),
-`{{widget:CELL}}` and `{{formula:ID}}` stand on lines of their own; `{{claim:NAME}}` and symbols such as `{{S_c}}`
-stand in a sentence.
+`{{figure:CELL}}` (`{{figure:CELL:2}}` for its second, `{{figure:CELL:1, top 40}}` for the upper 40 per cent of one),
+`{{code:CELL}}` (`{{code:CELL:name,other}}` for the statements that define these names), `{{output:CELL}}`
+(`{{output:CELL:this;that}}` for the lines that hold one of these texts), `{{widget:CELL}}` and `{{formula:ID}}` stand
+on lines of their own; `{{claim:NAME}}` and symbols such as `{{S_c}}` stand in a sentence.
 """
 
 import ast
+import base64
 import html
+import io
 import re
 from collections.abc import Callable
 
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from nbformat import NotebookNode
+from PIL import Image
 
 from course_lib.classroom.lesson import insert, nearest
 from course_lib.theory.ledger import FORMULAS, SYMBOLS
@@ -69,13 +72,17 @@ class Lesson:
         return re.sub(r"<div data-kept='(\d+)'></div>", lambda match: kept[int(match[1])], page)
 
     def figure(self, cell: str, which: str = "1") -> str:
-        """A picture that a cell shows, with its alternative text."""
+        """A picture that a cell shows, with its alternative text; `1, top 40` is the upper 40 per cent of the first."""
+        which, _, top = which.partition(", top ")
+        share = int(top) if top.isdecimal() else 0
         found = [tag for part in self._html(cell) for tag in re.findall(r"<img\b[^>]*>", part)]
         if not found:
             raise LookupError(WORDS["none"].format(cell=cell, kind="figure"))
         if not which.isdecimal() or not 1 <= int(which) <= len(found):
             raise LookupError(WORDS["which"].format(cell=cell, count=len(found), which=which))
         picture = re.sub(r' (?:style|width|height)="[^"]*"', "", found[int(which) - 1])
+        if share:
+            picture = re.sub(r'(?<=src="data:image/png;base64,)[^"]*', lambda match: _top(match[0], share), picture)
         return f"<figure>{picture}</figure>"
 
     def code(self, cell: str, names: str = "") -> str:
@@ -88,7 +95,8 @@ class Lesson:
                     raise LookupError(WORDS["name"].format(cell=cell, name=name, nearest=nearest(name, defined)))
             source = "\n".join(dict.fromkeys(defined[name] for name in names.split(",")))
         self._check_length(cell, "code", source)
-        return str(Highlight2HTML(pygments_lexer="ipython3")(source))
+        highlight = Highlight2HTML(pygments_lexer="ipython3")  # type: ignore[no-untyped-call]
+        return str(highlight(source))
 
     def output(self, cell: str, text: str = "") -> str:
         """What a cell prints (its claims apart), or the lines of it that hold a text."""
@@ -115,7 +123,7 @@ class Lesson:
         """The number that a claim of the lesson held."""
         if name not in self.claims:
             raise LookupError(WORDS["claim"].format(name=name, nearest=nearest(name, self.claims)))
-        return self.claims[name]
+        return str(self.claims[name])
 
     def _cell(self, cell: str) -> NotebookNode:
         if cell not in self.cells:
@@ -139,6 +147,13 @@ class Lesson:
                 raise LookupError(WORDS["number"].format(number=number))
 
 
+def _top(png: str, share: int) -> str:
+    """The upper part of an embedded PNG, `share` per cent of its height."""
+    picture, file = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
+    picture.crop((0, 0, picture.width, picture.height * share // 100)).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
 def _texts(cell: NotebookNode) -> list[str]:
     parts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
     return [part if part.endswith("\n") else f"{part}\n" for part in parts if part]
@@ -146,7 +161,8 @@ def _texts(cell: NotebookNode) -> list[str]:
 
 def _definitions(source: str) -> dict[str, str]:
     """The top-level statements of code by the names that they bind."""
-    lines, found = source.splitlines(), {}
+    lines = source.splitlines()
+    found: dict[str, str] = {}
     for node in ast.parse(source).body:
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
         names += [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
