@@ -3,12 +3,10 @@
 import re
 import shutil
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Any
 
 from course_lib.classroom.slides.deck import Deck
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WORDS = {
@@ -30,7 +28,7 @@ def print_decks(decks: Iterable[Deck]) -> None:
         NoPrinter: without playwright or a Chromium
     """
     try:
-        from playwright.sync_api import sync_playwright
+        sync_playwright = import_module("playwright.sync_api").sync_playwright  # only printing needs it
     except ImportError:
         raise NoPrinter(WORDS["no-driver"]) from None
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -42,7 +40,7 @@ def print_decks(decks: Iterable[Deck]) -> None:
             print_deck(deck, chromium)
 
 
-def print_deck(deck: Deck, chromium: "Browser") -> None:
+def print_deck(deck: Deck, chromium: Any) -> None:
     """Write both PDFs of a deck with a browser that runs already.
 
     Raises:
