@@ -351,7 +351,7 @@ for ax, where in zip(axes.flat, places, strict=False):
     for i, line in enumerate(agreement[where].tolist()):
         for j, value in enumerate(line):
             ink = "white" if value < 0.3 else "black"
-            ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
+            ax.text(j, i, f"{value:z.1f}", ha="center", va="center", fontsize=7, color=ink)
     ax.set_xticks(range(len(scores)), scores, rotation=70, fontsize=8)
     ax.set_yticks(range(len(scores)), scores, fontsize=8)
     ax.set_title(f"{where}: {len(rows)} rows", fontsize=10)

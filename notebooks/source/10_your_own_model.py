@@ -223,7 +223,7 @@ claim("good-enough-to-explain", right.float().mean() >= 0.85, True)
 claim("preprocessing-matters", unprepared.float().mean() < right.float().mean() - 0.1, True)
 
 # %% [markdown] id="own-refused-intro"
-# Right on about 19 of 20 pictures, and with the wrong preprocessing at chance. **Nothing warned us.** Shapes fit,
+# Right on more than 9 of 10 pictures, and with the wrong preprocessing at chance. **Nothing warned us.** Shapes fit,
 # numbers are finite, a map would be drawn. No library can check this for you, so measure the accuracy after loading,
 # through the very preprocessing that the report will use. What *can* be checked, is:
 
@@ -343,7 +343,7 @@ with torch.no_grad():
 print("vehicle less no vehicle on black, grey, white:", ", ".join(f"{m:+.2f}" for m in margins))
 
 # %% [markdown] id="interventions-read"
-# Covering what the map marks changes the answer in more than half of the pictures; covering as much at random, or
+# Covering what the map marks changes the answer in about half of the pictures; covering as much at random, or
 # where a shuffled network points, does so in one of ten or less. That is evidence *for this network on these
 # pictures* that the map finds what matters. Covering the lowest squares costs nothing: what the map calls evidence
 # against the class is weak here.
