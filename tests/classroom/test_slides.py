@@ -233,8 +233,8 @@ def test_unknown_lessons(tmp_path):
         decks.decks(["2"], tmp_path)
 
 
+@pytest.mark.full
 def test_without_chromium_the_deck_is_there_and_the_pdf_is_not(built, monkeypatch, capsys):
-    pytest.importorskip("playwright")
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     with pytest.raises(pdf.NoPrinter, match="apt-get install chromium"):
         pdf.print_decks([built])
