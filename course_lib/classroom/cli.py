@@ -13,7 +13,7 @@ from course_lib.classroom.start import start as copy_lessons
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = {
     "course": "Why does the model think so? The course's tools, for its learners and its authors.",
-    "start": "Copy the lessons into a folder of your own. A file that you changed is never overwritten.",
+    "start": "Copy lessons and exercises into a folder of your own. A file that you changed is never overwritten.",
     "folder": "Where to; if you name none, the course's own work/ (in your home folder where that can't be written).",
     "build": "Make the notebooks from notebooks/source: insert formulas, run every cell, count the claims.",
     "lessons": "Such as 02_class_activation_maps, or 2; all, if you name none.",

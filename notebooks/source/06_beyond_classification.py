@@ -362,9 +362,9 @@ claim("late-it-is-not", found[3, "the object"] > 0.95, True)
 
 # %% [markdown] id="without-read"
 # On the way into the first block the answer hangs on the object's tokens, as it must. On the way into the third and
-# fourth **nothing is lost without them**, in none of the five networks. Before the last block one can even replace
-# *all* 64 patch tokens by one that has never seen the picture. The class token knows by then; and where it is replaced
-# instead, the patches can still tell it again in many scenes. What the network knows has been copied.
+# fourth **next to nothing is lost without them**, in each of the five networks. Before the last block one can even
+# replace *all* 64 patch tokens by one that has never seen the picture. The class token knows by then; and where it is
+# replaced instead, the patches can still tell it again in many scenes. What the network knows has been copied.
 #
 # So before the last attention Grad-CAM answers honestly a question that hardly matters: which tokens would move the
 # logit, if one changed them there by a little? Those tokens are mixtures, and their place is no longer the place of
@@ -425,11 +425,11 @@ claim("another-class-points-there-too", others > own - 0.1, True)
 claim("rollout-asks-for-no-class", explain(vit, x, other, "rollout").map, explain(vit, x, c, "rollout").map)
 
 # %% [markdown] id="attention-read"
-# Rollout and class attention point in 59 and 61 of 100 scenes: more than Grad-CAM or HiResCAM at any one place, since
-# they follow the way through all blocks. In the mean over seeds nothing separates the two, and both have a price.
-# Rollout has no class to ask for, as asserted. Class attention has one, and its map for a class that is *not* in the
-# picture points at the same object as often: it says where the network looks when it decides about that class, and
-# hardly what speaks for it. And neither passes through the values and the MLPs, so their numbers aren't
+# Rollout and class attention point in 59 and 61 of 100 scenes: more than Grad-CAM or HiResCAM at any one place. They
+# follow the way through all blocks, where those ask one of them. In the mean over seeds nothing separates the two, and
+# both have a price. Rollout has no class to ask for, as asserted. Class attention has one, and its map for a class that
+# is *not* in the picture points at the same object as often: it says where the network looks when it decides about that
+# class, and hardly what speaks for it. And neither passes through the values and the MLPs, so their numbers aren't
 # shares of a logit; 60 of 100 is what was measured on these masks, with networks that are right in 98 of 100.
 
 # %% [markdown] id="end"
