@@ -27,6 +27,22 @@ WORDS = {
     "folder-a": "The pictures of one kind.",
     "folder-b": "The pictures of the other kind.",
     "model": "One of the course's networks with 2 classes; without it, small ones are trained (a few minutes).",
+    "grade": "Grade a class: points, a feedback page for each student, a report. Learners' code runs in a sandbox.",
+    "submissions": "A folder with notebooks (one folder a student, or flat), or the zip that Moodle or Canvas gives.",
+    "results": "Where the results go. What is in there already isn't graded again.",
+    "unsandboxed": "Grade without a sandbox: learners' code can then read and change what you can.",
+    "roster": "A CSV with the names of the class: says who handed nothing in.",
+    "exercise": "The only exercise that counts, such as 03_grad_cam; without it, whichever a notebook answers.",
+    "canvas": "Canvas's gradebook export; its column is filled, in canvas.csv.",
+    "column": "The column to fill, such as 'Exercise 3'.",
+    "moodle": "Moodle's grading worksheet; filled in moodle.csv, with the feedback as a zip beside it.",
+    "workers": "How many notebooks at once; one for each core if you don't say.",
+    "demo": "Grade a class of 30 made-up submissions, to see what comes out.",
+    "no-submissions": "Name the folder or zip with the submissions, or try --demo.",
+    "no-column": "Name the column of Canvas's export to fill, with --column.",
+    "graded": "{graded} graded, {known} known already, {missing} missing. The results are in {folder}.",
+    "changed": "{changed} questions have other points than before: changes.csv says whose, from what to what.",
+    "no-border": "Without a sandbox: learners' code runs as you.",
     "out": "The report, one HTML file.",
     "progress": "Show progress bars.",
     "copied": "Your copies are in {folder}: {new} new, {updated} brought up to date, {same} as they were.",
@@ -170,6 +186,42 @@ def audit(
 
     result = examine(folder_a, folder_b, load(model) if model else None, progress=progress)
     typer.echo(WORDS["audited"].format(verdict=result.verdict, path=result.save(out)))
+
+
+@app.command(help=WORDS["grade"])
+def grade(
+    submissions: Annotated[Path | None, typer.Argument(help=WORDS["submissions"])] = None,
+    out: Annotated[Path, typer.Option(help=WORDS["results"], file_okay=False)] = ROOT / "build" / "grades",
+    unsandboxed: Annotated[bool, typer.Option("--unsandboxed", help=WORDS["unsandboxed"])] = False,
+    roster: Annotated[Path | None, typer.Option(help=WORDS["roster"])] = None,
+    exercise: Annotated[str, typer.Option(help=WORDS["exercise"])] = "",
+    canvas: Annotated[Path | None, typer.Option(help=WORDS["canvas"])] = None,
+    column: Annotated[str, typer.Option(help=WORDS["column"])] = "",
+    moodle: Annotated[Path | None, typer.Option(help=WORDS["moodle"])] = None,
+    workers: Annotated[int, typer.Option(help=WORDS["workers"], min=0)] = 0,
+    demo: Annotated[bool, typer.Option("--demo", help=WORDS["demo"])] = False,
+    progress: Progress = True,
+) -> None:
+    if not (submissions or demo):
+        raise ValueError(WORDS["no-submissions"])
+    if canvas and not column:
+        raise ValueError(WORDS["no-column"])
+    from course_lib.classroom.grading.demo import make_class
+    from course_lib.classroom.grading.grade import Settings, grade
+
+    if demo:
+        submissions, roster = make_class(out / "demo")
+    if unsandboxed:
+        typer.echo(WORDS["no-border"], err=True)
+    settings = Settings(not unsandboxed, workers, exercise, roster, canvas, column, moodle, progress)
+    done = grade(submissions or out, out, settings)
+    for sentence in done.failed:
+        typer.echo(sentence, err=True)
+    counts = {"graded": done.graded, "known": done.known, "missing": len(done.missing)}
+    typer.echo(WORDS["graded"].format(folder=out, **counts))
+    if done.changed:
+        typer.echo(WORDS["changed"].format(changed=done.changed))
+    raise typer.Exit(int(bool(done.failed)))
 
 
 def main(arguments: list[str] | None = None) -> None:

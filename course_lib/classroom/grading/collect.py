@@ -109,14 +109,14 @@ def _decoded(entry: zipfile.ZipInfo) -> str:
 
 def _meant(inside: str) -> bool:
     parts = PurePosixPath(inside).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
     return not hidden and NOTEBOOK.search(parts[-1]) is not None
 
 
 def _handed(inside: str, when: float, read: Callable[[], bytes]) -> Handed:
     """Who handed a file in: the folder says it, else the file's name."""
     inside = unicodedata.normalize("NFC", inside)
-    parts = PurePosixPath(inside).parts
+    parts = tuple(part for part in PurePosixPath(inside).parts if part not in ("..", "/"))
     copy = COPY.search(parts[-1])
     order = (int(next(filter(None, copy.groups()))) if copy else 0, when)
     known = next((found for part in parts if (found := MOODLE.match(part))), None) or CANVAS.match(parts[-1])

@@ -97,8 +97,8 @@ class Gradebook:
         """Every graded notebook."""
         columns = "student, exercise, hash, questions, id, file, place, notes"
         for *plain, notes in self._base.execute(f"SELECT {columns} FROM graded ORDER BY student, exercise").fetchall():
-            sql = "SELECT question, kind, points, mistake, sentences FROM verdicts WHERE student=? AND exercise=? AND hash=?"
-            rows = self._base.execute(sql, plain[:3])
+            sql = "SELECT question, kind, points, mistake, sentences FROM verdicts"
+            rows = self._base.execute(f"{sql} WHERE student = ? AND exercise = ? AND hash = ?", plain[:3])
             verdicts = {name: Verdict(kind, n, mistake, tuple(json.loads(s))) for name, kind, n, mistake, s in rows}
             yield Entry(*plain, notes=tuple(json.loads(notes)), verdicts=verdicts)
 

@@ -15,10 +15,12 @@ import course_lib.networks
 from course_lib.classroom.grading import wire
 
 LIBRARY = Path(course_lib.networks.__file__).parents[1]
+LEFT_OUT = ("methods", "evaluation", "faithfulness", "theory", "classroom/questions", "classroom/check")
+"""What would be an answer, or holds one; the learners' code meets stand-ins there."""
 START_SECONDS, SUBMISSION_SECONDS, MEGABYTES = 120, 60, 1500
 WORDS = {
-    "none": "There is no sandbox here ({why}), and learners' code could read and change whatever you can. On Debian and "
-    "Ubuntu `apt-get install bubblewrap` brings it; elsewhere grade in such a machine, or take the risk with "
+    "none": "There is no sandbox here ({why}), and learners' code could read and change whatever you can. On Debian "
+    "and Ubuntu `apt-get install bubblewrap` brings it; elsewhere grade in such a machine, or take the risk with "
     "--unsandboxed.",
     "not-installed": "bubblewrap isn't installed",
     "refused": "bubblewrap can't make one: {message}",
@@ -32,10 +34,10 @@ class SandboxError(ValueError):
 
 def _copy_without_answers(folder: Path) -> Path:
     """The library as the worker sees it: no questions, no methods, no check, nothing to look up an answer in."""
-    left_out = {LIBRARY / "methods", LIBRARY / "classroom" / "questions", LIBRARY / "classroom" / "check.py"}
 
     def skip(parent: str, names: list[str]) -> list[str]:
-        return [name for name in names if Path(parent, name) in left_out or name == "__pycache__"]
+        inside = Path(parent).relative_to(LIBRARY)
+        return [n for n in names if (inside / n).with_suffix("").as_posix() in LEFT_OUT or n == "__pycache__"]
 
     copy = folder / "course_lib"
     shutil.copytree(LIBRARY, copy, ignore=skip)
@@ -53,7 +55,8 @@ def _python_folders() -> list[Path]:
     wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], library}
     wanted |= {Path(path) for path in sysconfig.get_paths().values()}
     outside = {path for path in wanted if path.is_dir() and not path.is_relative_to("/usr") and path != Path("/")}
-    return sorted(path for path in outside if not any(path != other and path.is_relative_to(other) for other in outside))
+    inside = {path for path in outside for other in outside if path != other and path.is_relative_to(other)}
+    return sorted(outside - inside)
 
 
 def _bubblewrap(copy: Path, as_root: bool) -> list[str]:
@@ -118,6 +121,7 @@ class Worker:
         """Start, and say what went wrong, or nothing."""
         self._control, theirs = socket.socketpair()
         module = ["-m", "course_lib.classroom.grading.worker", str(theirs.fileno()), "boxed" if self.boxed else "free"]
+        module.append(" ".join(f"course_lib.{part.replace('/', '.')}" for part in LEFT_OUT))
         command = [*_bubblewrap(self._copy, as_root), sys.executable, *module]
         environment: dict[str, str] | None = None
         if not self.boxed:
