@@ -15,8 +15,10 @@ import course_lib.networks
 from course_lib.classroom.grading import wire
 
 LIBRARY = Path(course_lib.networks.__file__).parents[1]
-LEFT_OUT = ("methods", "evaluation", "faithfulness", "theory", "classroom/questions", "classroom/check")
+LEFT_OUT = ("methods", "evaluation", "faithfulness", "theory", "classroom")
 """What would be an answer, or holds one; the learners' code meets stand-ins there."""
+NEEDED = ("__init__.py", "grading/__init__.py", "grading/wire.py", "grading/worker.py", "questions/material.py")
+"""What the worker needs of `classroom` nevertheless."""
 START_SECONDS, SUBMISSION_SECONDS, MEGABYTES = 120, 60, 1500
 WORDS = {
     "none": "There is no sandbox here ({why}), and learners' code could read and change whatever you can. On Debian "
@@ -33,7 +35,7 @@ class SandboxError(ValueError):
 
 
 def _copy_without_answers(folder: Path) -> Path:
-    """The library as the worker sees it: no questions, no methods, no check, nothing to look up an answer in."""
+    """The library as the worker sees it, with nothing to look up an answer in."""
 
     def skip(parent: str, names: list[str]) -> list[str]:
         inside = Path(parent).relative_to(LIBRARY)
@@ -41,9 +43,10 @@ def _copy_without_answers(folder: Path) -> Path:
 
     copy = folder / "course_lib"
     shutil.copytree(LIBRARY, copy, ignore=skip)
-    (copy / "classroom" / "questions").mkdir()
+    for name in NEEDED:
+        (copy / "classroom" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(LIBRARY / "classroom" / name, copy / "classroom" / name)
     (copy / "classroom" / "questions" / "__init__.py").touch()
-    shutil.copy(LIBRARY / "classroom" / "questions" / "material.py", copy / "classroom" / "questions")
     for path in [folder, *folder.rglob("*")]:  # the worker is another user where root grades
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder

@@ -73,20 +73,23 @@ class _StandIns:
         return ModuleSpec(name, self, is_package=True) if name.startswith(self.missing) else None  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:
-        module = types.ModuleType(spec.name)
-        quiet = spec.name == "course_lib.classroom.check"
-        anything: Any = (lambda *arguments, **named: _Checked()) if quiet else _Borrowable()
-
-        def find(name: str) -> Any:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return anything
-
-        module.__getattr__ = find  # type: ignore[method-assign]
-        return module
+        return _with_stand_ins(types.ModuleType(spec.name))
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Nothing to do."""
+
+
+def _with_stand_ins(module: types.ModuleType) -> types.ModuleType:
+    quiet = module.__name__ == "course_lib.classroom.check"
+    anything: Any = (lambda *arguments, **named: _Checked()) if quiet else _Borrowable()
+
+    def find(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return anything
+
+    module.__getattr__ = find  # type: ignore[method-assign]
+    return module
 
 
 class _Checked:
@@ -187,12 +190,21 @@ def _no_input(*arguments: Any) -> str:
 
 
 def _run(tree: ast.Module, name: str, space: dict[str, Any]) -> BaseException | None:
+    own = os.getpid()
     try:
         with _limited(CELL_SECONDS):
             exec(compile(tree, name, "exec", dont_inherit=True), space)
     except BaseException as error:  # SystemExit and KeyboardInterrupt as well: the next cell is another one
         return error
+    finally:
+        _end_copies(own)
     return None
+
+
+def _end_copies(own: int) -> None:
+    """A process that the learner's code forked must not go on as a second grader of the same notebook."""
+    if os.getpid() != own:
+        os._exit(0)
 
 
 def call(space: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +212,7 @@ def call(space: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     function = space.get(message["call"])
     if not callable(function):
         return {"missing": True}
+    own = os.getpid()
     try:
         arguments = tuple(message["case"])
         if message["prepare"]:
@@ -209,6 +222,8 @@ def call(space: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
             return {"value": _plain(function(*arguments))}
     except BaseException as error:
         return _raised(error)
+    finally:
+        _end_copies(own)
 
 
 def _plain(value: Any) -> Any:
@@ -343,6 +358,7 @@ def _submission(job: socket.socket, leash: socket.socket, seconds: float, memory
     if child == 0:
         try:
             leash.close()
+            os.setsid()  # a signal to its group shall not reach the worker
             _limit(memory)
             if boxed:
                 _own_places()
@@ -365,6 +381,7 @@ def main(control: socket.socket, boxed: bool, missing: tuple[str, ...]) -> None:
     for name in (*WARM, "course_lib.classroom.questions.material"):
         with suppress(ImportError):
             importlib.import_module(name)
+    _with_stand_ins(sys.modules["course_lib.classroom.questions"])
     torch.ones(2, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
     control.sendall(b"R")
     while True:

@@ -30,7 +30,8 @@ def test_what_is_in_cells_may_be_anything():
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"", "empty"), (b" \n", "empty"), (b"<!DOCTYPE html><p>", "HTML"), (b"%PDF-1.7", "PDF"),
-     (b"PK\x03\x04", "archive"), (b'{"cells": [', "damaged"), (b"\xff\x00\x01", "damaged"), (b"[" * 100_000, "damaged"), (b"[1]", "no cells"),
+     (b"PK\x03\x04", "archive"), (b'{"cells": [', "damaged"), (b"\xff\x00\x01", "damaged"),
+     (b"[" * 100_000, "damaged"), (b"[1]", "no cells"),
      (b'{"a": 1}', "no cells")],
 )  # fmt: skip
 def test_what_is_no_notebook_is_told_what_it_is(content, words):
