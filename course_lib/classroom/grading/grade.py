@@ -206,9 +206,13 @@ def _write(out: Path, made: list[results.Grade], book: Gradebook, absent: list[s
     for name, text in texts.items():
         _replace(out / name, lambda path, text=text: path.write_text(text, "utf-8", newline="\n"))
     if settings.moodle:
-        places = {one: one.entry.place or f"{one.entry.student}_{one.entry.id}_assignsubmission_file_" for one in made}
-        back = make_zip({f"{places[one]}/{file_name(one)}": pages[file_name(one)] for one in made})
+        back = make_zip({f"{_place(one.entry)}/{file_name(one)}": pages[file_name(one)] for one in made})
         _replace(out / "moodle_feedback.zip", lambda path: path.write_bytes(back))
+
+
+def _place(entry: Entry) -> str:
+    """Moodle's folder for a student's files."""
+    return entry.place or f"{entry.student}_{entry.id}_assignsubmission_file_"
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
