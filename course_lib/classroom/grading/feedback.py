@@ -4,7 +4,6 @@ import hashlib
 import html
 import re
 
-from course_lib.classroom.grading.judge import exercises
 from course_lib.classroom.grading.results import Grade, number
 
 WORDS = {
@@ -45,19 +44,18 @@ def _paragraphs(sentences: tuple[str, ...] | list[str]) -> str:
 def feedback(grade: Grade) -> str:
     """One student's page for one exercise."""
     entry, parts = grade.entry, []
-    questions = exercises().get(entry.exercise, ())
-    head = WORDS["sum"].format(points=number(grade.total), of=grade.possible) if questions else WORDS["none"]
-    for question in questions:
-        points, verdict = grade.points(question.name), entry.verdicts.get(question.name)
+    head = WORDS["sum"].format(points=number(grade.total), of=grade.possible) if entry.exercise else WORDS["none"]
+    for name, of in grade.questions.items():
+        points, verdict = grade.points(name), entry.verdicts.get(name)
         sentences = list(verdict.sentences) if verdict else []
-        if question.name in grade.overrides:
-            comment = grade.overrides[question.name][1]
+        if name in grade.overrides:
+            comment = grade.overrides[name][1]
             before = verdict.points if verdict else 0
             sentences.append(WORDS["override"].format(points=number(points), before=before))
             sentences += [WORDS["comment"].format(comment=comment)] if comment else []
-        kind = "right" if points >= question.points else "open"
+        kind = "right" if points >= of else "open"
         mark = f'<span aria-hidden="true">{"✓" if kind == "right" else "→"} </span>'
-        title = WORDS["question"].format(name=question.name, points=number(points), of=question.points)
+        title = WORDS["question"].format(name=name, points=number(points), of=of)
         head_line = f"<h2>{mark}{html.escape(title)} ({WORDS[kind]})</h2>"
         parts.append(f'<section class="{kind}">{head_line}{_paragraphs(sentences)}</section>')
     if entry.notes:

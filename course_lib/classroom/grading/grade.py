@@ -27,6 +27,7 @@ WORDS = {
     "unreadable": "The file can't be read ({error}).",
     "exercise": "There is no exercise {name!r}; there are {names}.",
     "bar": "grading",
+    "unused": "overrides.csv: {student}, {exercise}, {question} belongs to no grade; is a name spelt otherwise?",
     "failed": "{file}: the grader itself failed on it ({error}); it is graded again at the next start.",
 }
 
@@ -86,12 +87,15 @@ def grade(submissions: Path, out: Path, settings: Settings | None = None) -> Don
         picked = list(_picked(list(files.values()), settings.exercise))
         waiting = [e for e in picked if not book.known(e.student, e.exercise, e.hash, e.questions)]
         failed = list(_grade_all(waiting, files, book, settings))
+        graded = len(waiting) - len(failed)
         counted = {(entry.student, entry.exercise): entry.hash for entry in picked}
         entries = [e for e in book.entries() if counted.get((e.student, e.exercise)) == e.hash]
         made = results.grades(entries, book.overrides())
+        for key in results.unused(made, book.overrides()):
+            failed.append(WORDS["unused"].format(**dict(zip(results.OVERRIDES, key, strict=False))))
         absent = results.missing(settings.roster, entries) if settings.roster else []
         _write(out, made, book, absent, settings)
-        counts = len(waiting) - len(failed), len(picked) - len(waiting), len(book.changes()) - before
+        counts = graded, len(picked) - len(waiting), len(book.changes()) - before
         return Done(made, *counts, absent, failed)
     finally:
         book.close()

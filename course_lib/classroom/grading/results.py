@@ -30,6 +30,12 @@ class Grade:
     entry: Entry
     overrides: Mapping[str, tuple[float, str]]
 
+    @property
+    def questions(self) -> dict[str, int]:
+        """Every question with the points it can bring; 0 for one that only a person grades."""
+        own = {question.name: question.points for question in exercises().get(self.entry.exercise, ())}
+        return {**dict.fromkeys(self.overrides, 0), **own}
+
     def points(self, question: str) -> float:
         """What counts for a question."""
         verdict = self.entry.verdicts.get(question, Verdict("missing"))
@@ -38,12 +44,12 @@ class Grade:
     @property
     def total(self) -> float:
         """The sum of what counts."""
-        return sum(self.points(question.name) for question in exercises().get(self.entry.exercise, ()))
+        return sum(self.points(name) for name in self.questions)
 
     @property
     def possible(self) -> int:
         """The points that can be earned."""
-        return sum(question.points for question in exercises().get(self.entry.exercise, ()))
+        return sum(self.questions.values())
 
 
 def grades(entries: Iterable[Entry], overrides: Mapping[Key, tuple[float, str]]) -> list[Grade]:
@@ -56,6 +62,12 @@ def grades(entries: Iterable[Entry], overrides: Mapping[Key, tuple[float, str]])
             own = {q: value for (s, e, q), value in overrides.items() if (s, e) == (entry.student, entry.exercise)}
             made.append(Grade(entry, own))
     return made
+
+
+def unused(made: Iterable[Grade], overrides: Iterable[Key]) -> list[Key]:
+    """Overrides that belong to no grade: a name or an exercise is written otherwise there."""
+    have = {(grade.entry.student, grade.entry.exercise) for grade in made}
+    return [key for key in overrides if key[:2] not in have]
 
 
 def number(value: float) -> str:
@@ -76,13 +88,13 @@ def table(rows: Iterable[Sequence[object]]) -> str:
 def grades_table(made: Iterable[Grade]) -> str:
     """grades.csv: a row for each student and exercise, a column for each question."""
     made = list(made)
-    used = sorted({grade.entry.exercise for grade in made if grade.entry.exercise})
-    names = [question.name for exercise in used for question in exercises().get(exercise, ())]
+    ordered = sorted(made, key=lambda grade: grade.entry.exercise)
+    names = list(dict.fromkeys(name for own in (True, False) for grade in ordered for name in grade.questions
+                               if (name in grade.entry.verdicts) is own))  # fmt: skip
     rows: list[Sequence[object]] = [("student", "id", "exercise", "points", "of", *names, "notes", "file")]
     for grade in made:
         entry = grade.entry
-        own = {question.name for question in exercises().get(entry.exercise, ())}
-        each = [number(grade.points(name)) if name in own else "" for name in names]
+        each = [number(grade.points(name)) if name in grade.questions else "" for name in names]
         total = number(grade.total), grade.possible or ""
         rows.append((entry.student, entry.id, entry.exercise, *total, *each, " ".join(entry.notes), entry.file))
     return table(rows)

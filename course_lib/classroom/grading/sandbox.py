@@ -19,6 +19,7 @@ LEFT_OUT = ("methods", "evaluation", "faithfulness", "theory", "classroom")
 """What would be an answer, or holds one; the learners' code meets stand-ins there."""
 NEEDED = ("__init__.py", "grading/__init__.py", "grading/wire.py", "grading/worker.py", "questions/material.py")
 """What the worker needs of `classroom` nevertheless."""
+NOBODY = "65534"
 START_SECONDS, SUBMISSION_SECONDS, MEGABYTES = 120, 60, 1500
 WORDS = {
     "none": "There is no sandbox here ({why}), and learners' code could read and change whatever you can. On Debian "
@@ -68,7 +69,7 @@ def _bubblewrap(copy: Path, as_root: bool) -> list[str]:
     if as_root:
         private += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
-        private += ["--unshare-user"]
+        private += ["--unshare-user", "--uid", NOBODY, "--gid", NOBODY]
     seen = ["--ro-bind", "/usr", "/usr"]
     for name in ("lib", "lib64", "bin", "lib32"):
         root = Path("/", name)
@@ -85,7 +86,8 @@ def _bubblewrap(copy: Path, as_root: bool) -> list[str]:
         seen += ["--ro-bind", str(path), str(where)]
     if LIBRARY.parent.name == "site-packages":  # installed, not linked: its answers would be seen
         seen += ["--tmpfs", str(LIBRARY)]
-    places = ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]
+    places = ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    places += ["--remount-ro", "/dev", "--remount-ro", "/"]
     clean = ["--clearenv", "--die-with-parent", "--new-session", "--chdir", "/tmp"]
     variables = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp", "PATH": "/usr/bin:/bin", "PYTHONPATH": "/course", **_CALM}
     for name, value in variables.items():

@@ -297,13 +297,15 @@ def _own_places() -> None:
     os.chdir("/tmp")
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, boxed: bool) -> None:
     """Limits on what one process may take, on top of what it has."""
     with suppress(OSError), open("/proc/self/statm") as file:
         memory += int(file.read().split()[0]) * resource.getpagesize()
-    for limit, value in {
-        resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NPROC: PROCESSES, resource.RLIMIT_NOFILE: DESCRIPTORS}.items():  # fmt: skip
+    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0}
+    limits |= {resource.RLIMIT_NOFILE: DESCRIPTORS}
+    if boxed:  # elsewhere all of the teacher's own processes would count
+        limits |= {resource.RLIMIT_NPROC: PROCESSES}
+    for limit, value in limits.items():
         with suppress(ValueError, OSError):
             resource.setrlimit(limit, (value, value))
 
@@ -359,7 +361,7 @@ def _submission(job: socket.socket, leash: socket.socket, seconds: float, memory
         try:
             leash.close()
             os.setsid()  # a signal to its group shall not reach the worker
-            _limit(memory)
+            _limit(memory, boxed)
             if boxed:
                 _own_places()
             _quiet(job)

@@ -48,6 +48,17 @@ def test_overrides_go_in_and_out(tmp_path):
     assert ada.total == 19.5 and "1.5 points (the grader gave 0)" in feedback(ada) and "see me" in feedback(ada)
 
 
+def test_an_answer_that_only_a_person_grades_counts_too():
+    (ada, _) = made({("Ada Lovelace", EXERCISE, "essay"): (4.0, "")})
+    assert (ada.total, ada.possible) == (22, 20) and "Given by your teacher: 4 points" in feedback(ada)
+    assert rows(results.grades_table([ada]))[0]["essay"] == "4"
+
+
+def test_overrides_that_belong_to_nobody_are_found():
+    keys = [("Ada Lovelace", EXERCISE, "alpha"), ("Ada Lovelac", EXERCISE, "alpha")]
+    assert results.unused(made(), keys) == keys[1:]
+
+
 def test_overrides_as_a_german_spreadsheet_saves_them(tmp_path):
     path = tmp_path / "overrides.csv"
     path.write_text("student;exercise;question;points;comment\nAda;e;q;1,5;ok\nAda;e;r;;\n", "utf-8-sig")
