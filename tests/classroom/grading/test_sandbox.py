@@ -51,7 +51,7 @@ def command(user: str, folder: Path, *arguments: str) -> list[str]:
     view += ["/dev", "--perms", "1777", "--tmpfs", "/tmp"]
     for name in ("lib", "lib64", "bin"):
         view += ["--symlink", f"usr/{name}", f"/{name}"] if Path("/", name).is_symlink() else []
-    folders = [*_python_folders(), root]
+    folders = [root, *(path.resolve() for path in _python_folders() if not path.resolve().is_relative_to(root))]
     parents = {parent for path in [*folders, folder] for parent in path.parents}
     for parent in sorted(parents - {Path("/"), Path("/tmp")}):
         view += ["--perms", "0755", "--dir", str(parent)]
