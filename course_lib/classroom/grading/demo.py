@@ -35,6 +35,8 @@ RIGHT = {
     ),
     "equal_heads": 'def equal_heads():\n    return "c"',
 }  # fmt: skip
+ANSWERED = (HEAD, *RIGHT.values())
+"""The cells of a notebook that earns everything."""
 WRONG = {
     "alpha": (
         "def alpha(gradients):\n    return gradients.sum(dim=(2, 3))",

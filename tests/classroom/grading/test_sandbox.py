@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.classroom.grading.demo import BLANK, HEAD, NAMES, RIGHT, make_class, notebook
+from course_lib.classroom.grading.demo import ANSWERED, BLANK, HEAD, NAMES, RIGHT, make_class, notebook
 from course_lib.classroom.grading.judge import exercises
 from course_lib.classroom.grading.sandbox import LIBRARY, _python_folders
 
@@ -72,7 +72,7 @@ def run(user: str, folder: Path, *arguments: str, seconds: float = 400) -> "subp
     )
 
 
-ANSWERS = [HEAD, *RIGHT.values()]
+ANSWERS = [*ANSWERED]
 STUBBORN = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
 
 
