@@ -150,10 +150,10 @@ for place in ("/left", "/usr/left", "/course/left", "/dev/left"):
         raise RuntimeError("found a place to write")
     except OSError:
         pass
-for place in ("/tmp/left", "/dev/shm/left"):
-    if os.path.exists(place):
+for place in ("/tmp", "/dev/shm"):
+    if os.path.exists(place + "/left"):
         raise RuntimeError("found what another one left")
-    open(place, "w")
+    open(place + "/left", "w")
 return gradients
 """
 EQUAL = """
