@@ -72,9 +72,10 @@ def _mistakes(grades: Sequence[Grade]) -> str:
 
 def _spread(totals: Sequence[float], of: int) -> Figure:
     figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
-    ax.hist(totals, bins=[n - 0.5 for n in range(of + 2)], color=PALETTE["blue"])
+    ax.hist(totals, bins=[n - 0.5 for n in range(of + 2)], rwidth=0.9, color=PALETTE["blue"])
     ax.set(xlabel=WORDS["points"], ylabel=WORDS["students"], xlim=(-0.5, of + 0.5))
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from course_lib.classroom import cli
 from course_lib.classroom.check import Raised, Verdict
 from course_lib.classroom.grading import grade as module
 from course_lib.classroom.grading.demo import ANSWERED, notebook
@@ -155,3 +156,18 @@ def test_moodle_gets_its_feedback_by_folder(handed, tmp_path):
     (name,) = zipfile.ZipFile(tmp_path / "out" / "moodle_feedback.zip").namelist()
     assert name.startswith("Ada Lovelace_4711_assignsubmission_file_/Ada_Lovelace")
     assert table(tmp_path / "out" / "missing.csv") == []
+
+
+def test_the_command_line(handed, tmp_path, capsys):
+    def said(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["grade", *map(str, arguments), "--quiet", "--out", str(tmp_path / "out")])
+        shown = capsys.readouterr()
+        return end.value.code, shown.out + shown.err
+
+    folder = handed("Ada/a.ipynb")
+    code, words = said(folder)
+    assert code == 0 and "1 graded, 0 known already, 0 missing" in words
+    assert said()[0] == 2 and "--demo" in said()[1]
+    assert "--column" in said(folder, "--canvas", folder)[1]
+    assert said(tmp_path / "nowhere") == (2, f"There is no file or folder {tmp_path / 'nowhere'}.\n")
