@@ -179,7 +179,7 @@ CASES = {
     "no Python": (after("this is not Python ("), 20, "Right"),
     "magics": (after("%matplotlib inline\n!pip install nothing\nx = 1"), 20, "Right"),
     "broken": (notebook(ANSWERS)[:500], 0, "damaged"),
-    "another notebook": (notebook(["x = 1"]), 0, "answers no exercise"),
+    "another notebook": (notebook(["x = 1"]), 0, "no function called alpha"),
     "an HTML page": ("<!DOCTYPE html><html></html>", 0, "HTML page"),
     "exit": (after("import sys\nsys.exit(1)"), 20, "Right"),
     "hard exit": (after("import os\nos._exit(0)"), 20, "only the definitions were run"),
@@ -258,31 +258,43 @@ class Mistake:
     def __init__(self, name, answer, hint): self.answer = answer
 class Question:
     def __init__(self, **facts): self.__dict__.update(facts)
+class pictures: pass
 """
 
 
+def as_cell(exercise: str) -> str:
+    """A module of questions as a learner's cell: with classes of its own, and without what draws its pictures."""
+    package = "course_lib.classroom.questions"
+    source = inspect.getsource(importlib.import_module(f"{package}.q{exercise}"))
+    if f"{package}.kinds" in source:
+        source = inspect.getsource(importlib.import_module(f"{package}.kinds")) + source
+    source = re.sub(rf"^from {package}(\.kinds)? import .*$", "", source, flags=re.M)
+    return PLAIN + re.sub(r"^    draw=.*,$", "", source, flags=re.M)
+
+
 def test_each_registered_mistake_loses_its_points_and_is_named(tmp_path):
-    """The questions' own module is the learner's cell here; in the n-th notebook each answer is the n-th mistake."""
+    """In an exercise's n-th notebook each answer is the n-th mistake, and where there are no more, the reference."""
     need_sandbox()
-    questions = exercises()["03_grad_cam"]
-    module = importlib.import_module(inspect.getmodule(questions[0].inputs).__name__)
-    source = re.sub(r"^from course_lib\.classroom\.questions import .*$", PLAIN, inspect.getsource(module), flags=re.M)
-    most = max(len(question.mistakes) for question in questions)
-    for number in range(most):
-        nth = f"([m.answer for m in q.mistakes] + [q.reference] * 99)[{number}]"
-        last = f"for q in QUESTIONS:\n    globals()[q.name] = {nth}"
-        place = tmp_path / "in" / f"{number:02d}"
-        place.mkdir(parents=True)
-        (place / "03_grad_cam.ipynb").write_text(notebook([source, last]), "utf-8")
+    most = {name: max(len(question.mistakes) for question in asked) for name, asked in exercises().items()}
+    for exercise in exercises():
+        for number in range(most[exercise] + 1):
+            nth = f"([m.answer for m in q.mistakes] + [q.reference] * 99)[{number}]"
+            last = f"for q in QUESTIONS:\n    globals()[q.name] = {nth}"
+            place = tmp_path / "in" / f"{exercise} {number:02d}"
+            place.mkdir(parents=True)
+            (place / f"{exercise}.ipynb").write_text(notebook([as_cell(exercise), last]), "utf-8")
     done = run("this user", tmp_path, str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--quiet")
     assert done.returncode == 0, done.stderr[-2000:]
     base = sqlite3.connect(tmp_path / "out" / "gradebook.sqlite")
     rows = base.execute("SELECT student, question, points, mistake FROM verdicts")
-    found = {(student, question): judged for student, question, *judged in rows}
-    for number in range(most):
-        for question in questions:
-            mistakes = [*([0, mistake.name] for mistake in question.mistakes), *[[question.points, ""]] * most]
-            assert found[f"{number:02d}", question.name] == mistakes[number], question.name
+    found = {(student, question): (points, mistake) for student, question, points, mistake in rows}
+    wanted = {}
+    for exercise, asked in exercises().items():
+        for question in asked:
+            right = [(question.points, "")] * (most[exercise] + 1)
+            all_of = [*((0, mistake.name) for mistake in question.mistakes), *right]
+            wanted |= {(f"{exercise} {n:02d}", question.name): all_of[n] for n in range(most[exercise] + 1)}
+    assert found == wanted
 
 
 # ------------------------------------------------------------------------------------------------ a whole class
