@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from course_lib.classroom.grading.feedback import page
 from course_lib.classroom.grading.judge import exercises
@@ -28,8 +29,8 @@ WORDS = {
     "questions-alt": "A bar for each question: {bars}.",
     "mistakes": "The mistakes made most",
     "none": "No known mistake was made.",
-    "columns": ("students", "question", "mistake"),
 }
+COLUMNS = ("students", "question", "mistake")
 
 
 def report(grades: Sequence[Grade], absent: Sequence[str] = ()) -> str:
@@ -39,21 +40,21 @@ def report(grades: Sequence[Grade], absent: Sequence[str] = ()) -> str:
         parts.append(_exercise(exercise, [grade for grade in grades if grade.entry.exercise == exercise]))
     body = "".join(parts) or f"<p>{WORDS['nothing']}</p>"
     if absent:
-        body += f"<p>{html.escape(str(WORDS['missing']).format(names=', '.join(absent)))}</p>"
-    return page(str(WORDS["title"]), body)
+        body += f"<p>{html.escape(WORDS['missing'].format(names=', '.join(absent)))}</p>"
+    return page(WORDS["title"], body)
 
 
 def _exercise(exercise: str, grades: Sequence[Grade]) -> str:
     totals, of = sorted(grade.total for grade in grades), grades[0].possible
     mean = sum(totals) / len(totals)
-    title = str(WORDS["exercise"]).format(exercise=exercise, count=len(totals), mean=mean, of=of)
+    title = WORDS["exercise"].format(exercise=exercise, count=len(totals), mean=mean, of=of)
     facts = {"low": totals[0], "high": totals[-1], "median": totals[len(totals) // 2], "of": of}
-    spread = embedded(_spread(totals, of), str(WORDS["spread-alt"]).format(**facts))
+    spread = embedded(_spread(totals, of), WORDS["spread-alt"].format(**facts))
     names = [question.name for question in exercises()[exercise]]
     most = {question.name: question.points for question in exercises()[exercise]}
     share = {name: 100 * sum(one.points(name) for one in grades) / len(grades) / most[name] for name in names}
     bars = ", ".join(f"{name} {value:.0f} %" for name, value in share.items())
-    hard = embedded(_bars(share), str(WORDS["questions-alt"]).format(bars=bars))
+    hard = embedded(_bars(share), WORDS["questions-alt"].format(bars=bars))
     return (
         f"<h2>{html.escape(title)}</h2><h3>{WORDS['spread']}</h3>{spread}"
         f"<h3>{WORDS['questions']}</h3>{hard}<h3>{WORDS['mistakes']}</h3>{_mistakes(grades)}"
@@ -65,7 +66,7 @@ def _mistakes(grades: Sequence[Grade]) -> str:
     rows = [(str(count), *key) for key, count in Counter(found).most_common(MOST)]
     if not rows:
         return f"<p>{WORDS['none']}</p>"
-    head = "".join(f'<th scope="col">{text}</th>' for text in WORDS["columns"])
+    head = "".join(f'<th scope="col">{text}</th>' for text in COLUMNS)
     lines = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
@@ -75,7 +76,7 @@ def _spread(totals: Sequence[float], of: int) -> Figure:
     ax.hist(totals, bins=[n - 0.5 for n in range(of + 2)], rwidth=0.9, color=PALETTE["blue"])
     ax.set(xlabel=WORDS["points"], ylabel=WORDS["students"], xlim=(-0.5, of + 0.5))
     for axis in (ax.xaxis, ax.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        axis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -33,7 +33,7 @@ WARM = ("matplotlib.pyplot", "scipy.ndimage", "torch.nn.functional", "torchvisio
 CALL_SECONDS, CELL_SECONDS = 4.0, 5.0
 FILE_BYTES, PROCESSES, DESCRIPTORS = 32 << 20, 48, 128
 PRELUDE = (
-    "import math\nimport matplotlib.pyplot as plt\nimport numpy as np\nimport sympy\nimport torch\n"
+    "import math\nimport matplotlib.pyplot as plt\nimport numpy as np\nimport sympy\nimport sympy as sp\nimport torch\n"
     "import torch.nn.functional as F\nfrom torch import Tensor, nn\n"
     "from course_lib.classroom.questions.material import *\n"
 )
