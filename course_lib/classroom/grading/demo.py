@@ -71,7 +71,7 @@ HOSTILE = (
 
 def notebook(cells: Sequence[str]) -> str:
     """A notebook with these code cells, as text."""
-    made = [
+    made: list[dict[str, object]] = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
         for n, cell in enumerate(cells)
     ]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,8 +146,8 @@ def _grade_all(
         if not entry.exercise:
             book.write(entry, Judged({}, entry.notes))
     count = min(settings.workers or os.cpu_count() or 1, len(notebooks))
-    for entry in [*notebooks, *[None] * count]:
-        work.put(entry)
+    for order in [*notebooks, *[None] * count]:
+        work.put(order)
     for _ in range(count):
         # the thread that starts a worker must outlive it: bubblewrap dies with that thread
         threading.Thread(target=_drive, args=(work, done, files, settings.boxed), daemon=True).start()
@@ -208,10 +208,10 @@ def _write(out: Path, made: list[results.Grade], book: Gradebook, absent: list[s
     if settings.moodle:
         texts["moodle.csv"] = results.filled(settings.moodle, made, settings.column or "Grade")
     for name, text in texts.items():
-        _replace(out / name, lambda path, text=text: path.write_text(text, "utf-8", newline="\n"))
+        _replace(out / name, text.encode())
     if settings.moodle:
         back = make_zip({f"{_place(one.entry)}/{file_name(one)}": pages[file_name(one)] for one in made})
-        _replace(out / "moodle_feedback.zip", lambda path: path.write_bytes(back))
+        _replace(out / "moodle_feedback.zip", back)
 
 
 def _place(entry: Entry) -> str:
@@ -219,8 +219,8 @@ def _place(entry: Entry) -> str:
     return entry.place or f"{entry.student}_{entry.id}_assignsubmission_file_"
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write beside and move over, so that no file is ever half."""
     aside = path.with_name(f"{path.name}.part")
-    write(aside)
+    aside.write_bytes(content)
     os.replace(aside, path)

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from course_lib.classroom.check import Verdict
@@ -100,7 +100,7 @@ class Gradebook:
             sql = "SELECT question, kind, points, mistake, sentences FROM verdicts"
             rows = self._base.execute(f"{sql} WHERE student = ? AND exercise = ? AND hash = ?", plain[:3])
             verdicts = {name: Verdict(kind, n, mistake, tuple(json.loads(s))) for name, kind, n, mistake, s in rows}
-            yield Entry(*plain, notes=tuple(json.loads(notes)), verdicts=verdicts)
+            yield replace(Entry(*plain), notes=tuple(json.loads(notes)), verdicts=verdicts)
 
     def changes(self) -> list[tuple[str, str, str, int, int, str]]:
         """Whose points a regrade changed: student, exercise, question, from, to, when."""

@@ -133,7 +133,7 @@ def _parsed(source: str) -> ast.Module:
     except SyntaxError:
         from IPython.core.inputtransformer2 import TransformerManager
 
-        return ast.parse(TransformerManager().transform_cell(source))
+        return ast.parse(TransformerManager().transform_cell(source))  # type: ignore[no-untyped-call]
 
 
 def _definitions(tree: ast.Module) -> None:
@@ -338,10 +338,10 @@ def _watch(child: int, leash: socket.socket, seconds: float, memory: int, boxed:
     end, before, why = time.monotonic() + seconds, _memory_of_all() if boxed else 0, ""
     done = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []
     while not why:
-        ready = select.select([*done, leash], [], [], 0.1 if done else 0.01)[0]
+        ready = select.select([*done, leash.fileno()], [], [], 0.1 if done else 0.01)[0]
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             break
-        if leash in ready:  # the trusted side let go
+        if leash.fileno() in ready:  # the trusted side let go
             why = "over"
         elif time.monotonic() > end:
             why = "time"
@@ -379,12 +379,12 @@ def main(control: socket.socket, boxed: bool, missing: tuple[str, ...]) -> None:
     torch.set_num_threads(1)
     if boxed:
         _become_nobody()
-    sys.meta_path.append(_StandIns(missing))  # type: ignore[arg-type]
+    sys.meta_path.append(_StandIns(missing))
     for name in (*WARM, "course_lib.classroom.questions.material"):
         with suppress(ImportError):
             importlib.import_module(name)
     _with_stand_ins(sys.modules["course_lib.classroom.questions"])
-    torch.ones(2, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+    torch.ones(2, requires_grad=True).sum().backward()
     control.sendall(b"R")
     while True:
         order, descriptors, _, _ = socket.recv_fds(control, 64, 2)

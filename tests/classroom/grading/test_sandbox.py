@@ -151,9 +151,10 @@ for place in ("/left", "/usr/left", "/course/left", "/dev/left"):
     except OSError:
         pass
 for place in ("/tmp", "/dev/shm"):
-    if os.path.exists(place + "/left"):
+    if os.path.exists(place + "/left") and not hasattr(alpha, "called"):
         raise RuntimeError("found what another one left")
     open(place + "/left", "w")
+alpha.called = True
 return gradients
 """
 EQUAL = """
@@ -171,7 +172,9 @@ CASES = {
     "reordered": (notebook(ANSWERS[::-1]), 20, "Right"),
     "first cell gone": (notebook(ANSWERS[1:]), 20, "Right"),
     "an answer gone": (notebook([HEAD, *ANSWERS[2:]]), 18, "no function called alpha"),
-    "renamed": (notebook([a.replace("def alpha(", "def alfa(") for a in ANSWERS]), 18, "the nearest is alfa"),
+    "renamed": (
+        notebook([a.replace("def alpha(", "def alfa(") for a in ANSWERS]),
+        18, "no function called alpha in this notebook; the nearest"),
     "helper below": (notebook([HEAD, "two = HELP", *ANSWERS[1:], "HELP = 2"]), 20, "Right"),
     "another kernel": (another_kernel(), 20, "Right"),
     "format 3": (older_format(), 20, "Right"),
@@ -279,10 +282,11 @@ def test_each_registered_mistake_loses_its_points_and_is_named(tmp_path):
     for exercise in exercises():
         for number in range(most[exercise] + 1):
             nth = f"([m.answer for m in q.mistakes] + [q.reference] * 99)[{number}]"
-            last = f"for q in QUESTIONS:\n    globals()[q.name] = {nth}"
+            last = f"for q in space['QUESTIONS']:\n    globals()[q.name] = {nth}"
             place = tmp_path / "in" / f"{exercise} {number:02d}"
             place.mkdir(parents=True)
-            (place / f"{exercise}.ipynb").write_text(notebook([as_cell(exercise), last]), "utf-8")
+            cells = [f"space = {{}}\nexec({as_cell(exercise)!r}, space)", last]
+            (place / f"{exercise}.ipynb").write_text(notebook(cells), "utf-8")
     done = run("this user", tmp_path, str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--quiet")
     assert done.returncode == 0, done.stderr[-2000:]
     base = sqlite3.connect(tmp_path / "out" / "gradebook.sqlite")
