@@ -24,6 +24,8 @@ from course_lib.classroom.questions import Question, find, same
 
 LIMIT = 4.0
 """Seconds after which an answer is stopped."""
+MOST = 5000
+"""Characters that are kept of a text."""
 LESSONS = ("methods", "evaluation", "faithfulness", "theory", "classroom/questions/q")
 BORROWED = tuple(str(Path(__file__).parents[1] / part) for part in LESSONS)
 """Whose functions are no answers; what begins with q is the questions' modules themselves."""
@@ -40,6 +42,8 @@ WORDS = {
     "shape": "The shape should be {want}, and is {got}.",
     "dtype": "The numbers should be {want}, and are {got}.",
     "infinite": "There are values that are not finite (NaN or infinity). Is something divided by 0?",
+    "by hand": "Read: {words} words. A person gives the points for this one, up to {points}.",
+    "empty": "The text is empty: not attempted yet.",
     "right": "Right. {earned} of {points} points.",
     "mistake": "A known mistake: {name}. {hint}",
     "scale": "Right up to a factor: yours is {factor:.4g} times what is expected.",
@@ -56,8 +60,9 @@ WORDS = {
     "true or false": "True or False",
     "a pair": "a tuple of {count}",
 }
-TITLES = {"right": "right", "blank": "not attempted", "mistake": "a known mistake", "raised": "raised an error",
-          "scale": "nearly", "sign": "nearly", "endless": "stopped", "unknown": "not found"}  # fmt: skip
+TITLES = {"right": "right", "by hand": "handed in", "blank": "not attempted", "mistake": "a known mistake",
+          "raised": "raised an error", "scale": "nearly", "sign": "nearly", "endless": "stopped",
+          "unknown": "not found"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,22 +104,31 @@ def verdict(question: Question, cases: Sequence[tuple[Any, ...]], given: Sequenc
     for value in given:
         if isinstance(value, Raised):
             return _raised(value)
-    wanted = [question.reference(*question.arguments(case)) for case in cases]
+    wanted = [question.value(question.reference, case) for case in cases]
     fixed = question.observe is None  # where many answers are right, their shapes are free
     form = next((f for want, got in zip(wanted, given, strict=True) if (f := _form(want, got, fixed))), None)
     if form and (form.kind not in ("shape", "infinite") or not fixed):
         return form
+    if question.by_hand:
+        return _by_hand(question, given[0])
     seen = [question.seen(c, v) for c, v in zip(cases, given, strict=True)]
     right = [question.seen(case, want) for case, want in zip(cases, wanted, strict=True)]
     if not form and same(seen, right):
         words = WORDS["right"].format(earned=question.points, points=question.points)
         return Verdict("right", question.points, sentences=(words,))
     for mistake in question.mistakes:
-        if same(seen, [question.seen(case, mistake.answer(*question.arguments(case))) for case in cases]):
+        if same(seen, [question.seen(case, question.value(mistake.answer, case)) for case in cases]):
             words = WORDS["mistake"].format(name=mistake.name, hint=mistake.hint)
             first = form.sentences if form else ()
             return Verdict(form.kind if form else "mistake", 0, mistake.name, (*first, words))
     return form or _nearly(right, seen) or _wrong(cases, right, seen)
+
+
+def _by_hand(question: Question, text: str) -> Verdict:
+    if not text.strip():
+        return Verdict("blank", sentences=(WORDS["empty"],))
+    words = WORDS["by hand"].format(words=len(text.split()), points=question.points)
+    return Verdict("by hand", sentences=(words, text.strip()[:MOST]))
 
 
 def _raised(value: Raised) -> Verdict:
@@ -227,7 +241,8 @@ def outcomes(question: Question, answer: Callable[..., Any], cases: Sequence[tup
         arguments = question.arguments(case)
         try:
             with _quiet(), _stopped_after(LIMIT / len(cases) if values else LIMIT), _own_work():
-                values.append(_plain(answer(*arguments)))
+                given = answer(*arguments)
+                values.append(_plain(question.back(given, *case) if question.back else given))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # sys.exit in an answer is an error of that answer
@@ -372,7 +387,7 @@ def check(answer: Callable[..., Any]) -> Result:
             cases = question.cases()
             judged = verdict(question, cases, outcomes(question, answer, cases))
     title = WORDS["title"].format(name=name or "check", verdict=TITLES.get(judged.kind, "not right"))
-    _show(Card(title, judged.sentences, judged.kind == "right"))
+    _show(Card(title, judged.sentences, judged.kind in ("right", "by hand")))
     return Result(judged)
 
 

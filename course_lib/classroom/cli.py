@@ -41,6 +41,7 @@ WORDS = {
     "no-submissions": "Name the folder or zip with the submissions, or try --demo.",
     "no-column": "Name the column of Canvas's export to fill, with --column.",
     "graded": "{graded} graded, {known} known already, {missing} missing. The results are in {folder}.",
+    "waiting": "{count} texts wait for you in overrides.csv: give each of them points, and run this again.",
     "changed": "{changed} questions have other points than before: changes.csv says whose, from what to what.",
     "no-border": "Without a sandbox: learners' code runs as you.",
     "out": "The report, one HTML file.",
@@ -219,6 +220,8 @@ def grade(
         typer.echo(sentence, err=True)
     counts = {"graded": done.graded, "known": done.known, "missing": len(done.missing)}
     typer.echo(WORDS["graded"].format(folder=out, **counts))
+    if done.waiting:
+        typer.echo(WORDS["waiting"].format(count=done.waiting))
     if done.changed:
         typer.echo(WORDS["changed"].format(changed=done.changed))
     raise typer.Exit(int(bool(done.failed)))

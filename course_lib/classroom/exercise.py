@@ -47,10 +47,13 @@ def mark(cells: Iterable[NotebookNode], where: str) -> None:
             name = _last_function(cell.source)
             answered.add(name)
             cell.metadata["nbgrader"] = _metadata(f"{name}_answer", solution=True)
+            if name in questions() and questions()[name].by_hand:  # nbgrader then asks a person for the points
+                cell.metadata["nbgrader"] |= {"grade": True, "points": questions()[name].points}
         elif found := CHECKED.search(cell.source):
             checked.add(found[1])
-            points = questions()[_known(found[1], cell, where)].points
-            cell.metadata["nbgrader"] = {**_metadata(f"{found[1]}_check", grade=True, locked=True), "points": points}
+            question = questions()[_known(found[1], cell, where)]
+            counts = {"points": question.points, "grade": True} if not question.by_hand else {}
+            cell.metadata["nbgrader"] = {**_metadata(f"{question.name}_check", locked=True), **counts}
     if answered != checked:
         raise LessonError(WORDS["no-check"].format(where=where, names=", ".join(sorted(answered ^ checked))))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from course_lib.classroom.check import check, hint
+from course_lib.networks.architectures import GapNetwork
 
 # %% [markdown] id="class-map-question"
 # ## 1. The map
@@ -130,8 +131,31 @@ check(bent_head).points
 # 0. What the left cell is worth depends on the right one, so no map of the places can add up to the logit for all
 # pictures.
 
+# %% [markdown] id="network-map-question"
+# ## 6. A trained network
+#
+# {{question:network_map}}
+#
+# This is the network of lesson 2, with its trained weights. It has the parts `network.normalize`, `network.features`
+# (the convolutions, which end in a ReLU), `network.pool` and `network.fc`, and its forward pass goes through them in
+# this order. Return the class activation map of each picture for its own target, which need not be the class that the
+# network answers.
+
+
+# %% id="network-map-answer"
+def network_map(network: GapNetwork, pictures: Tensor, target: Tensor) -> Tensor:
+    """CAM of each picture for its own target class: (B, h, w)."""
+    ### BEGIN SOLUTION
+    activations = network.features(network.normalize(pictures))
+    return torch.einsum("bk,bkhw->bhw", network.fc.weight[target], activations).detach()
+    ### END SOLUTION
+
+
+# %% id="network-map-check"
+check(network_map).points
+
 # %% [markdown] id="where-cam-can-go-question"
-# ## 6. Where can CAM go?
+# ## 7. Where can CAM go?
 #
 # {{question:where_cam_can_go}}
 #

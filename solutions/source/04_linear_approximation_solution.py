@@ -64,11 +64,11 @@ check(left_out).points
 # {{question:threefold}}
 #
 # For which f is gradient x input (from 0) three times the value, at every x above 0? Of all these take the one with
-# f(1) = 2, and write it as a function of a tensor.
+# f(1) = 2, and return it as an expression of sympy's in the x that you are given.
 
 
 # %% id="threefold-answer"
-def threefold(x: Tensor) -> Tensor:
+def threefold(x: sp.Symbol) -> sp.Expr:
     """The f with x f'(x) = 3 f(x) and f(1) = 2."""
     ### BEGIN SOLUTION
     return 2 * x**3

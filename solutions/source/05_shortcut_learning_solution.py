@@ -131,8 +131,36 @@ def uses(iid: float, background: float, codec: float) -> str:
 # %% id="uses-check"
 check(uses).points
 
+# %% [markdown] id="to-a-colleague-question"
+# ## 6. Tell a colleague
+#
+# {{question:to_a_colleague}}
+#
+# A colleague has trained a network to tell two kinds of animals apart. It is right on 99 % of the test pictures, and
+# all heat maps that she looked at lie on the animal. "So it knows the animals by their shape," she says. Write to her,
+# in three to six sentences: what her maps and her accuracy do not show, which one experiment would decide, and what
+# each of its possible results would mean.
+
+
+# %% id="to-a-colleague-answer"
+def to_a_colleague() -> str:
+    """A few sentences."""
+    ### BEGIN SOLUTION
+    return (
+        "Your maps say where the score comes from in these pictures. They lie on the animal, and so may the cue: an "
+        "outline that a file format leaves sits on the animal, too, and a map can't tell it from the shape. Your test "
+        "pictures come from the same source as the others and share whatever confounds them, so 99 % says nothing "
+        "against it. Change one thing and leave the animals alone: swap the two kinds' backgrounds, then their file "
+        "formats. If the accuracy stays, shape is what it uses; where it falls far below one half, that cue decides."
+    )
+    ### END SOLUTION
+
+
+# %% id="to-a-colleague-check"
+check(to_a_colleague).points
+
 # %% [markdown] id="where-to-repair-question"
-# ## 6. Where does a repair belong?
+# ## 7. Where does a repair belong?
 #
 # {{question:where_to_repair}}
 #

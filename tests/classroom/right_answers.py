@@ -98,6 +98,21 @@ def _box_by_rows(m, share):
     return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
+def _network_map_by_hook(network, pictures, target):
+    kept = []
+    handle = network.features.register_forward_hook(lambda layer, given, made: kept.append(made.detach()))
+    network(pictures)
+    handle.remove()
+    return torch.stack([torch.tensordot(network.fc.weight[c], A, 1) for A, c in zip(kept[0], target, strict=True)])
+
+
+def _network_map_by_gradient(network, pictures, target):
+    """Grad-CAM's way, times Z: on this head the same."""
+    A = network.features(network.normalize(pictures)).detach().requires_grad_()
+    network.fc(network.pool(A).flatten(1)).gather(1, target[:, None]).sum().backward()
+    return (A.grad * A.detach()).sum(1) * A[0, 0].numel()
+
+
 RIGHT |= {
     "class_map": [lambda A, w, c: torch.einsum("bkhw,bk->bhw", A, w[c]),
                   lambda A, w, c: torch.stack([torch.tensordot(w[i], a, 1) for a, i in zip(A, c, strict=True)])],
@@ -106,6 +121,7 @@ RIGHT |= {
     "box_around": [_box_by_rows, lambda m, s: tuple(_box_by_rows(m / m.max(), s))],
     "centred_map": [_centred_by_maps, lambda A, w, c: torch.einsum("bkhw,bk->bhw", A, w[c] - w.sum(0) / len(w))],
     "bent_head": [lambda: torch.tensor([[[6.0, 1.0]], [[0.0, 9.0]]]), lambda: torch.tensor([[[4, 0]], [[1, 7]]]) * 1.0],
+    "network_map": [_network_map_by_hook, _network_map_by_gradient],
     "where_cam_can_go": letter("b"),
 }  # fmt: skip
 
@@ -142,11 +158,18 @@ def _path_loop(f, x, baseline, steps):
     return total
 
 
+def _threefold_solved(x):
+    import sympy as sp
+
+    f = sp.Function("f")
+    return sp.dsolve(x * f(x).diff(x) - 3 * f(x), f(x), ics={f(1): 2}).rhs
+
+
 RIGHT |= {
     "tangent_share": [_tangent_by_difference, _tangent_as_sympy],
     "left_out": [_left_out_by_integral,
                  lambda f, x, at, u: f.subs(x, at) - f.subs(x, u) - f.diff(x).subs(x, at) * (at - u)],
-    "threefold": [lambda x: x * x * x + x**3, lambda x: (3 * x.log() + torch.tensor(2.0).double().log()).exp()],
+    "threefold": [lambda x: x * x * x + x**3, _threefold_solved],
     "order_flip": [lambda: (2, 1, 2, 5), lambda: [5.0, 2.0, 1.0, 1.5]],
     "path_shares": [_path_loop,
                     lambda f, x, u, s: torch.stack([_path_loop(f, x, u, s)[i] for i in range(len(x))])],
@@ -208,6 +231,7 @@ RIGHT |= {
                         lambda g, x, m, s: sum(g[:, c] * s[c] * ((x[:, c] - m[c]) / s[c]) for c in range(3))],
     "uses": [lambda i, b, c: ("shape", "codec", "background", "background")[(c < 0.3) + 2 * (b < 0.3)],
              lambda i, b, c: next((n for n, v in {"background": b, "codec": c}.items() if v < 0.3), "shape")],
+    "to_a_colleague": [lambda: "The cue may lie on the animal. Swap the backgrounds.", lambda: "Swap, then look."],
     "where_to_repair": letter("d"),
 }  # fmt: skip
 

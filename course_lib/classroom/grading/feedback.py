@@ -12,11 +12,13 @@ WORDS = {
     "none": "Nothing could be graded.",
     "question": "{name}: {points} of {of} points",
     "override": "Given by your teacher: {points} points (the grader gave {before}).",
+    "read": "Given by your teacher: {points} points.",
     "comment": "Your teacher writes: {comment}",
     "file": "Graded from {file}.",
     "notes": "About the notebook",
     "right": "right",
     "open": "not yet",
+    "waits": "waits for your teacher",
 }
 STYLE = """
 :root { color-scheme: light dark; --line: #888; --good: #2e7d32; --open: #b26a00; }
@@ -51,9 +53,10 @@ def feedback(grade: Grade) -> str:
         if name in grade.overrides:
             comment = grade.overrides[name][1]
             before = verdict.points if verdict else 0
-            sentences.append(WORDS["override"].format(points=number(points), before=before))
+            words = WORDS["read" if name in grade.by_hand else "override"]
+            sentences.append(words.format(points=number(points), before=before))
             sentences += [WORDS["comment"].format(comment=comment)] if comment else []
-        kind = "right" if points >= of else "open"
+        kind = "right" if points >= of else "waits" if name in grade.by_hand and name not in grade.overrides else "open"
         mark = f'<span aria-hidden="true">{"✓" if kind == "right" else "→"} </span>'
         title = WORDS["question"].format(name=name, points=number(points), of=of)
         head_line = f"<h2>{mark}{html.escape(title)} ({WORDS[kind]})</h2>"

@@ -64,6 +64,7 @@ class Done:
     changed: int
     missing: list[str]
     failed: list[str]
+    waiting: int
 
 
 def grade(submissions: Path, out: Path, settings: Settings | None = None) -> Done:
@@ -85,9 +86,9 @@ def grade(submissions: Path, out: Path, settings: Settings | None = None) -> Don
         before = len(book.changes())
         files = {(one.student, one.file): one for one in collect(submissions)}
         picked = list(_picked(list(files.values()), settings.exercise))
-        waiting = [e for e in picked if not book.known(e.student, e.exercise, e.hash, e.questions)]
-        failed = list(_grade_all(waiting, files, book, settings))
-        graded = len(waiting) - len(failed)
+        new = [e for e in picked if not book.known(e.student, e.exercise, e.hash, e.questions)]
+        failed = list(_grade_all(new, files, book, settings))
+        graded = len(new) - len(failed)
         counted = {(entry.student, entry.exercise): entry.hash for entry in picked}
         entries = [e for e in book.entries() if counted.get((e.student, e.exercise)) == e.hash]
         made = results.grades(entries, book.overrides())
@@ -95,8 +96,9 @@ def grade(submissions: Path, out: Path, settings: Settings | None = None) -> Don
             failed.append(WORDS["unused"].format(**dict(zip(results.OVERRIDES, key, strict=False))))
         absent = results.missing(settings.roster, entries) if settings.roster else []
         _write(out, made, book, absent, settings)
-        counts = graded, len(picked) - len(waiting), len(book.changes()) - before
-        return Done(made, *counts, absent, failed)
+        counts = graded, len(picked) - len(new), len(book.changes()) - before
+        waiting = sum(name not in one.overrides for one in made for name in one.by_hand)
+        return Done(made, *counts, absent, failed, waiting)
     finally:
         book.close()
 
@@ -197,7 +199,7 @@ def _write(out: Path, made: list[results.Grade], book: Gradebook, absent: list[s
     changes = [("student", "exercise", "question", "from", "to", "when"), *book.changes()]
     texts = {f"feedback/{name}": text for name, text in pages.items()} | {
         "grades.csv": results.grades_table(made),
-        "overrides.csv": results.overrides_table(book.overrides()),
+        "overrides.csv": results.overrides_table(made, book.overrides()),
         "changes.csv": results.table(changes),
         "report.html": report(made, absent),
     }

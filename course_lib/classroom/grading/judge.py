@@ -97,8 +97,9 @@ class Judge:
     def _one(self, submission: Submission, question: Question, names: list[str]) -> Verdict:
         cases, given = self._cases(question), []
         for case in cases:
-            prepare = question.prepare.__name__ if question.prepare else ""
-            message = {"call": question.name, "case": case, "prepare": prepare}
+            helpers = {"prepare": question.prepare, "back": question.back}
+            material = {key: getattr(helper, "__name__", "") for key, helper in helpers.items()}
+            message = {"call": question.name, "case": case, **material}
             reply = submission.ask(message, CALL_SECONDS)
             if reply.get("missing") is True:
                 return _missing(question.name, names)

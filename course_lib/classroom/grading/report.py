@@ -50,9 +50,13 @@ def _exercise(exercise: str, grades: Sequence[Grade]) -> str:
     title = WORDS["exercise"].format(exercise=exercise, count=len(totals), mean=mean, of=of)
     facts = {"low": totals[0], "high": totals[-1], "median": totals[len(totals) // 2], "of": of}
     spread = embedded(_spread(totals, of), WORDS["spread-alt"].format(**facts))
-    names = [question.name for question in exercises()[exercise]]
-    most = {question.name: question.points for question in exercises()[exercise]}
-    share = {name: 100 * sum(one.points(name) for one in grades) / len(grades) / most[name] for name in names}
+    share = {}
+    for question in exercises()[exercise]:
+        name = question.name
+        # a text that nobody has read yet says nothing about how hard it was
+        read = [one.points(name) for one in grades if name not in one.by_hand or name in one.overrides]
+        if read:
+            share[name] = 100 * sum(read) / len(read) / question.points
     bars = ", ".join(f"{name} {value:.0f} %" for name, value in share.items())
     hard = embedded(_bars(share), WORDS["questions-alt"].format(bars=bars))
     return (

@@ -31,6 +31,11 @@ class Grade:
     overrides: Mapping[str, tuple[float, str]]
 
     @property
+    def by_hand(self) -> dict[str, str]:
+        """Texts that a person reads, by question."""
+        return {name: v.sentences[-1] for name, v in self.entry.verdicts.items() if v.kind == "by hand"}
+
+    @property
     def questions(self) -> dict[str, int]:
         """Every question with the points it can bring; 0 for one that only a person grades."""
         own = {question.name: question.points for question in exercises().get(self.entry.exercise, ())}
@@ -132,9 +137,14 @@ def read_overrides(path: Path) -> dict[Key, tuple[float, str]]:
     return found
 
 
-def overrides_table(overrides: Mapping[Key, tuple[float, str]]) -> str:
-    """The same back as CSV."""
-    return table([OVERRIDES, *((*key, number(points), text) for key, (points, text) in sorted(overrides.items()))])
+def overrides_table(made: Iterable[Grade], overrides: Mapping[Key, tuple[float, str]]) -> str:
+    """The same back as CSV, with a row for each text that a person reads: its points are empty until they are given."""
+    texts = {(g.entry.student, g.entry.exercise, name): text for g in made for name, text in g.by_hand.items()}
+    rows: list[Sequence[object]] = [(*OVERRIDES, "answer")]
+    for key in sorted({*texts, *overrides}):
+        points, comment = overrides.get(key, (None, ""))
+        rows.append((*key, "" if points is None else number(points), comment, texts.get(key, "")))
+    return table(rows)
 
 
 def plain(name: str) -> str:

@@ -39,6 +39,9 @@ class Question:
         hints: in layers, each giving away more than the one before
         prepare: turns a case into the arguments of the answer (a network from its weights); it lives in `material`,
             which knows no answers, so that it can be built on the far side of a sandbox as well
+        back: turns what the answer gave into plain data, where it isn't (an expression into its values); `prepare`'s
+            counterpart, and in `material` like it: (given, *case) -> plain data
+        by_hand: whether a person reads the answer, a text, and gives the points
         observe: (case, what the answer gave) -> what is compared; where many answers are right, it says what they
             have in common
         picture: in words, the picture that a right answer makes
@@ -58,6 +61,8 @@ class Question:
     hints: tuple[str, ...]
     picture: str
     prepare: Callable[..., tuple[Any, ...]] | None = None
+    back: Callable[..., Any] | None = None
+    by_hand: bool = False
     observe: Callable[[tuple[Any, ...], Any], Any] | None = None
     draw: Callable[[], Any] | None = None
 
@@ -65,6 +70,11 @@ class Question:
         """A case's arguments, fresh ones: an answer may change them as it likes."""
         plain = tuple(part.clone() if isinstance(part, Tensor) else part for part in case)
         return self.prepare(*plain) if self.prepare else plain
+
+    def value(self, answer: Callable[..., Any], case: tuple[Any, ...]) -> Any:
+        """What an answer gives for a case, as plain data."""
+        given = answer(*self.arguments(case))
+        return self.back(given, *case) if self.back else given
 
     def seen(self, case: tuple[Any, ...], given: Any) -> Any:
         """What is compared of an answer's value; what can't be looked at is compared as nothing."""
@@ -77,7 +87,7 @@ class Question:
         """Whether the inputs of this seed reject every mistake and tell every two apart."""
         cases = self.inputs(seed)
         functions = [self.reference, *(mistake.answer for mistake in self.mistakes)]
-        values = [[self.seen(case, f(*self.arguments(case))) for case in cases] for f in functions]
+        values = [[self.seen(case, self.value(f, case)) for case in cases] for f in functions]
         return not any(same(one, other) for one, other in itertools.combinations(values, 2))
 
     def cases(self, year: int = SEED) -> list[tuple[Any, ...]]:

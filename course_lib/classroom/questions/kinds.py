@@ -41,3 +41,22 @@ def choice(
         hints=hints,
         picture="no picture: one letter",
     )
+
+
+def text(name: str, objective: str, minutes: int, points: int, example: str, hints: tuple[str, ...]) -> Question:
+    """A question that a text answers, which a person reads; `example` is one that deserves all points."""
+    return Question(
+        name=name,
+        objective=objective,
+        minutes=minutes,
+        difficulty=2,
+        points=points,
+        signature=f"def {name}() -> str:",
+        shapes="-> a few sentences, which a person reads",
+        reference=lambda: example,
+        inputs=lambda seed: [()],
+        mistakes=(),
+        hints=hints,
+        picture="no picture: a text",
+        by_hand=True,
+    )

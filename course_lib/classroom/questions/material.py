@@ -26,6 +26,30 @@ class TinyNetwork(nn.Module):
         return self.head(self.conv(pictures).relu())
 
 
+def positive_symbol(points: Tensor) -> tuple[Any, ...]:
+    """x, above 0, as a symbol of sympy's; the points are kept back."""
+    import sympy as sp
+
+    return (sp.Symbol("x", positive=True),)
+
+
+def values_at(expression: Any, points: Tensor) -> Tensor:
+    """An expression in x at some points, (n,): what is compared of it.
+
+    Raises:
+        TypeError: if it is no expression
+        ValueError: if another symbol is left in it
+    """
+    import sympy as sp
+
+    x = sp.Symbol("x", positive=True)
+    if not isinstance(expression, sp.Expr):
+        raise TypeError(f"an expression in x is asked for, such as x**2 + 1, and this is {type(expression).__name__}")
+    if left := sorted(str(symbol) for symbol in expression.free_symbols - {x}):
+        raise ValueError(f"{', '.join(left)} is left in {expression}: only the x that your function gets may be")
+    return torch.tensor([float(expression.subs(x, point)) for point in points.tolist()], dtype=torch.float64)
+
+
 def curve(name: str, at: float, baseline: float) -> tuple[Any, ...]:
     """One of a few functions of one variable, as sympy's expression with its symbol; a point, and its baseline."""
     import sympy as sp
@@ -57,6 +81,13 @@ def one_layer(weights: Tensor, bias: Tensor, *rest: Any) -> tuple[Any, ...]:
         return ((pictures * weights).sum((-2, -1)) + bias).tanh()
 
     return score, *rest
+
+
+def scenes_network(pictures: Tensor, target: Tensor) -> tuple[Any, ...]:
+    """The course's network for scenes with its trained weights, in double precision; pictures, their targets."""
+    from course_lib.networks import load
+
+    return load("scenes_gap").model.double(), pictures, target
 
 
 def plain_network(kernels: Tensor, hidden: Tensor, out: Tensor, *rest: Any) -> tuple[Any, ...]:

@@ -1,12 +1,17 @@
 """The questions of lesson 2: class activation maps."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from course_lib.classroom.questions import Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
+from course_lib.classroom.questions.material import scenes_network
+from course_lib.datasets import scenes
+from course_lib.networks.architectures import GapNetwork
 
 COMPUTE = "2. compute it in two lines, and prove that it adds up to the logit"
 READ = "3. read a heat map: what warm, cold, coarse and smooth mean in it, and what they don't"
@@ -296,7 +301,98 @@ BENT = Question(
 )  # fmt: skip
 
 
-# --------------------------------------------------------------------------------------------- 6. a choice
+# --------------------------------------------------------------------------------------------- 6. the course's network
+
+
+def network_map(network: GapNetwork, pictures: Tensor, target: Tensor) -> Tensor:
+    return _network_steps(network, pictures, target)
+
+
+def _network_steps(
+    network: GapNetwork,
+    pictures: Tensor,
+    target: Tensor,
+    normalized: bool = True,
+    layers: int | None = None,
+    weights: Callable[[Tensor], Tensor] = lambda w: w,
+) -> Tensor:
+    """CAM of a network of the course, with each of its steps replaceable."""
+    with torch.no_grad():
+        activations = network.normalize(pictures) if normalized else pictures
+        for block in [*network.features.children()][:layers]:
+            activations = block(activations)
+        return class_map(activations, weights(network.fc.weight), target)
+
+
+def _before_relu(network: GapNetwork, pictures: Tensor, target: Tensor) -> Tensor:
+    with torch.no_grad():
+        activations = network.normalize(pictures)
+        for layer in [layer for block in network.features.children() for layer in block.children()][:-1]:
+            activations = layer(activations)
+        return class_map(activations, network.fc.weight, target)
+
+
+def _scenes(seed: int) -> list[tuple[Any, ...]]:
+    found = scenes.scenes(3, seed)
+    other = (found.labels + 1 + seed % 4) % len(scenes.CLASSES)
+    pictures, target = found.pictures.double(), torch.stack([found.labels[0], other[1], other[2]])
+    return [(pictures[:1], other[:1]), (pictures, target)]
+
+
+NETWORK_MAP = Question(
+    name="network_map",
+    objective=COMPUTE,
+    minutes=10,
+    difficulty=2,
+    points=4,
+    signature="def network_map(network: GapNetwork, pictures: Tensor, target: Tensor) -> Tensor:",
+    shapes="pictures (B, 3, 64, 64) in [0, 1], target (B,) -> raw maps (B, 16, 16), in logits",
+    reference=network_map,
+    inputs=_scenes,
+    prepare=scenes_network,
+    mistakes=(
+        Mistake("the normalization left out", lambda n, x, c: _network_steps(n, x, c, normalized=False),
+                "This network normalizes its own pictures first: network.normalize comes before network.features."),
+        Mistake("normalized twice", lambda n, x, c: _network_steps(n, n.normalize(x), c),
+                "Once is enough: network.normalize, then network.features."),
+        Mistake("a layer too early", lambda n, x, c: _network_steps(n, x, c, layers=-1),
+                "The head reads the activations of the last block; these are the last but one's."),
+        Mistake("before the last ReLU", _before_relu, "The head averages what the last ReLU lets through."),
+        Mistake("the class with the largest logit", lambda n, x, c: _network_steps(n, x, n(x).argmax(1)),
+                "Explain the class that was asked for, which need not be the winner."),
+        Mistake("the first picture's target for all", lambda n, x, c: _network_steps(n, x, c[:1].expand_as(c)),
+                "Each picture has its own class."),
+        Mistake("without weights", lambda n, x, c: _network_steps(n, x, c, weights=torch.ones_like),
+                "Each channel counts with the class's weight for it: network.fc.weight[target]."),
+        Mistake("the absolute weights", lambda n, x, c: _network_steps(n, x, c, weights=torch.abs),
+                "A channel may speak against the class: keep the weight's sign."),
+        Mistake("the bias in every cell", lambda n, x, c: network_map(n, x, c) + n.fc.bias[c][:, None, None],
+                "The bias belongs to no place; the map's mean is the logit *less* the bias."),
+        Mistake("divided by Z", lambda n, x, c: network_map(n, x, c) / 256,
+                "The map's mean is the logit less its bias, so nothing is divided by Z."),
+        Mistake("ReLU", lambda n, x, c: network_map(n, x, c).relu(), "The raw map: cold places count too."),
+        Mistake("normalized for the eye", lambda n, x, c: _to_one(network_map(n, x, c)),
+                "Leave the map in logits: after min-max no two maps can be compared."),
+        Mistake("as large as the picture", lambda n, x, c: interpolate(
+            network_map(n, x, c)[:, None], size=64, mode="bilinear")[:, 0],
+                "The map has the size of the last activations; enlarging it is for the eye."),
+    ),
+    hints=("The way to the head: network.normalize, then network.features. No hook is needed here.",
+           "What comes out is (B, 64, 16, 16); network.fc.weight is (classes, 64).",
+           "torch.einsum('bk,bkhw->bhw', network.fc.weight[target], activations)"),
+    picture="two scenes' maps for the class that was drawn there, and one for a class that isn't there",
+    draw=lambda: pictures.maps({
+        f"class {scenes.CLASSES[c]}": m
+        for c, m in zip(_drawn_scenes()[1], network_map(*scenes_network(*_drawn_scenes())), strict=True)}),
+)  # fmt: skip
+
+
+def _drawn_scenes() -> tuple[Tensor, Tensor]:
+    found = scenes.scenes(3, 1)
+    return found.pictures.double(), torch.tensor([*found.labels[:2].tolist(), (int(found.labels[2]) + 1) % 6])
+
+
+# --------------------------------------------------------------------------------------------- 7. a choice
 
 NETWORKS = choice(
     "where_cam_can_go",
@@ -313,4 +409,4 @@ NETWORKS = choice(
      "Which of the four has such numbers? Look at what stands between the last activations and the logit."),
 )  # fmt: skip
 
-QUESTIONS = (CLASS_MAP, LOGIT, BOXES, CENTRED, BENT, NETWORKS)
+QUESTIONS = (CLASS_MAP, LOGIT, BOXES, CENTRED, BENT, NETWORK_MAP, NETWORKS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_lib.classroom.questions import Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
-from course_lib.classroom.questions.material import Bent, bent, curve
+from course_lib.classroom.questions.material import Bent, bent, curve, positive_symbol, values_at
 
 TANGENT_OF = "1. say what gradient x input claims, from which baseline, and compute it with sympy"
 WHICH = "2. tell for which functions it is right, for which it is merely in proportion"
@@ -136,7 +136,7 @@ LEFT_OUT = Question(
 # --------------------------------------------------------------------------------------------- 3. in proportion
 
 
-def threefold(x: Tensor) -> Tensor:
+def threefold(x: sp.Symbol) -> sp.Expr:
     return 2 * x**3
 
 
@@ -146,25 +146,28 @@ THREEFOLD = Question(
     minutes=8,
     difficulty=2,
     points=3,
-    signature="def threefold(x: Tensor) -> Tensor:",
-    shapes="x (n,), above 0 -> f(x) (n,), for the f with x f'(x) = 3 f(x) everywhere and f(1) = 2",
+    signature="def threefold(x: sp.Symbol) -> sp.Expr:",
+    shapes="x, a symbol above 0 -> f(x) as an expression of sympy's, with x f'(x) = 3 f(x) everywhere and f(1) = 2",
     reference=threefold,
     inputs=lambda seed: [(torch.tensor([1.0, 2.0]).double(),), (drawn(seed, 6).exp(),)],
+    prepare=positive_symbol,
+    back=values_at,
     mistakes=(
         Mistake("the constant forgotten", lambda x: x**3, "In proportion it is, but f(1) should be 2."),
         Mistake("a line", lambda x: 2 * x, "For lines gradient x input gives the value itself, not three times it."),
         Mistake("a steep line", lambda x: 6 * x - 4, "At 1 it fits. At 2?"),
         Mistake("a square", lambda x: 2 * x**2, "x times its slope is twice its value."),
-        Mistake("an exponential", lambda x: 2 * (3 * (x - 1)).exp(),
+        Mistake("an exponential", lambda x: 2 * sp.exp(3 * (x - 1)),
                 "f' = 3 f solves another equation: here x f' = 3 f."),
         Mistake("3 to the power of x", lambda x: 2 * 3 ** (x - 1), "The variable is the base, the 3 the exponent."),
-        Mistake("a logarithm", lambda x: 2 + 6 * x.log(), "Its x f' is 6 everywhere, whatever its value."),
+        Mistake("a logarithm", lambda x: 2 + 6 * sp.log(x), "Its x f' is 6 everywhere, whatever its value."),
         Mistake("a cube and a constant", lambda x: x**3 + 1,
                 "The constant has no slope: x f' = 3 x³, which isn't 3 f."),
         Mistake("a cube and a line", lambda x: x**3 + x, "Two degrees in one sum are in proportion to neither."),
-        Mistake("a root", lambda x: 2 * x ** (1 / 3), "The other way round: x f' is a third of f."),
+        Mistake("a root", lambda x: 2 * sp.cbrt(x), "The other way round: x f' is a third of f."),
         Mistake("a cube on its side", lambda x: 2 * x**-3, "Here x f' = -3 f."),
         Mistake("multiplied in the wrong place", lambda x: (2 * x) ** 3, "f(1) = 2 needs the 2 outside the power."),
+        Mistake("the slope", lambda x: 6 * x**2, "That is f'. Which f has it?"),
     ),
     hints=("x f' = 3 f is a differential equation: sp.dsolve solves it.",
            "Try C x^k: x f' = k C x^k. Which k? Which C gives f(1) = 2?"),

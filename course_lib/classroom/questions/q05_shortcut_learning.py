@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.classroom.questions import Mistake, Question, pictures
-from course_lib.classroom.questions.kinds import choice, conditions, drawn
+from course_lib.classroom.questions.kinds import choice, conditions, drawn, text
 from course_lib.classroom.questions.material import TinyNetwork, plain_network
 
 INTERVENE = "1. say why a test set from the same source cannot reveal a shortcut, and which four interventions do"
@@ -274,7 +274,19 @@ USES = Question(
 )  # fmt: skip
 
 
-# --------------------------------------------------------------------------------------------- 6. a choice
+# --------------------------------------------------------------------------------------------- 6. in your words
+
+COLLEAGUE = text(
+    "to_a_colleague",
+    SHOWS,
+    minutes=8,
+    points=3,
+    example="An outline that a file format left sits on the animal, too. Swap the formats: what is left of 99 %?",
+    hints=("Which cue would lie on the animal, too?",
+           "Which one thing would you change, and what would each of the two possible results mean?"),
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------------------- 7. a choice
 
 REPAIR = choice(
     "where_to_repair",
@@ -288,4 +300,4 @@ REPAIR = choice(
     ("Which pictures will the network meet when it is used?", "All of them pass one place on their way in."),
 )  # fmt: skip
 
-QUESTIONS = (COMPOSITE, BLANK, BLIND_SPOT, HIDDEN, USES, REPAIR)
+QUESTIONS = (COMPOSITE, BLANK, BLIND_SPOT, HIDDEN, USES, COLLEAGUE, REPAIR)

@@ -42,7 +42,7 @@ def test_a_file_that_is_no_notebook_does_not_count_beside_one_that_is():
 def test_overrides_go_in_and_out(tmp_path):
     given = {("Ada Lovelace", EXERCISE, "alpha"): (1.5, "half right; see me"), (EVIL.student, "e", "q"): (0.0, "")}
     path = tmp_path / "overrides.csv"
-    path.write_text(results.overrides_table(given), "utf-8")
+    path.write_text(results.overrides_table([], given), "utf-8")
     assert results.read_overrides(path) == given
     (ada, _) = made(given)
     assert ada.total == 19.5 and "1.5 points (the grader gave 0)" in feedback(ada) and "see me" in feedback(ada)
@@ -52,6 +52,22 @@ def test_an_answer_that_only_a_person_grades_counts_too():
     (ada, _) = made({("Ada Lovelace", EXERCISE, "essay"): (4.0, "")})
     assert (ada.total, ada.possible) == (22, 20) and "Given by your teacher: 4 points" in feedback(ada)
     assert rows(results.grades_table([ada]))[0]["essay"] == "4"
+
+
+def test_a_text_goes_out_to_be_read_and_comes_back_with_points(tmp_path):
+    words = ("Read: 2 words. A person gives the points for this one, up to 3.", "Swap backgrounds.")
+    text = Entry("Ada", "05_shortcut_learning", "h", verdicts={"to_a_colleague": Verdict("by hand", 0, "", words)})
+    (waiting,) = results.grades([text], {})
+    assert (waiting.total, waiting.possible) == (0, 18) and "(waits for your teacher)" in feedback(waiting)
+    (row,) = rows(results.overrides_table([waiting], {}))
+    assert (row["question"], row["points"], row["answer"]) == ("to_a_colleague", "", "Swap backgrounds.")
+    path = tmp_path / "overrides.csv"
+    path.write_text("student,exercise,question,points,comment,answer\n"
+                    "Ada,05_shortcut_learning,to_a_colleague,2,Which result says what?,Swap backgrounds.\n", "utf-8")
+    given = results.read_overrides(path)
+    (read,) = results.grades([text], given)
+    assert read.total == 2 and "Given by your teacher: 2 points." in feedback(read) and "Which result" in feedback(read)
+    assert rows(results.overrides_table([read], given))[0]["points"] == "2"
 
 
 def test_overrides_that_belong_to_nobody_are_found():
