@@ -297,7 +297,7 @@ def test_each_registered_mistake_loses_its_points_and_is_named(tmp_path):
     wanted = {}
     for exercise, asked in exercises().items():
         for question in asked:
-            right = [(question.points, "")] * (most[exercise] + 1)
+            right = [(0 if question.by_hand else question.points, "")] * (most[exercise] + 1)
             all_of = [*((0, mistake.name) for mistake in question.mistakes), *right]
             wanted |= {(f"{exercise} {n:02d}", question.name): all_of[n] for n in range(most[exercise] + 1)}
     assert found == wanted
@@ -321,27 +321,31 @@ def rows_of(out: Path) -> set[tuple[object, ...]]:
 def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
     need_sandbox()
     submissions, _ = make_class(tmp_path)
+    extra = 150
+    for copy in range(extra):
+        place = submissions / f"copy {copy}"
+        place.mkdir()
+        (place / "03_grad_cam_exercise.ipynb").write_text(notebook(ANSWERED), "utf-8")
+    line = command("this user", tmp_path, str(submissions), "--out", str(tmp_path / "out"), "--quiet", "--workers", "1")
+    environment = {**os.environ, "PYTHONPATH": str(LIBRARY.parent)}
     source, seen, grown = random.Random(7), set(), 0
-    for copy in range(200):
-        for place in [*submissions.glob("*_40*_assignsubmission_file_")][:5]:
-            text = (place / "03_grad_cam_exercise.ipynb").read_bytes()
-            (submissions / f"copy {copy} of {place.name}").mkdir()
-            (submissions / f"copy {copy} of {place.name}" / "03_grad_cam_exercise.ipynb").write_bytes(text)
-    line = command("this user", tmp_path, str(submissions), "--out", str(tmp_path / "out"), "--quiet")
+    started = time.monotonic()
+    process = subprocess.Popen(line, env=environment)
+    while not (tmp_path / "out" / "gradebook.sqlite").exists() and process.poll() is None:
+        time.sleep(0.1)
+    start = time.monotonic() - started  # a worker then needs about as long again until it grades
     for _ in range(20):
-        process = subprocess.Popen(line, env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)})
         try:
-            process.wait(source.uniform(3, 16))
+            process.wait(source.uniform(0, 2 * start))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        if (tmp_path / "out" / "gradebook.sqlite").exists():
-            now = rows_of(tmp_path / "out")
-            assert seen <= now  # nothing lost, and nothing written a second time
-            grown, seen = grown + (now > seen), now
-    done = subprocess.run(line, env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)}, timeout=300)
-    assert done.returncode == 0
-    assert seen <= rows_of(tmp_path / "out") and len(rows_of(tmp_path / "out")) == 30 + 1000
+        now = rows_of(tmp_path / "out")
+        assert seen <= now  # nothing lost, and nothing written a second time
+        grown, seen = grown + (now > seen), now
+        process = subprocess.Popen(line, env=environment)
+    assert process.wait(300) == 0
+    assert seen <= rows_of(tmp_path / "out") and len(rows_of(tmp_path / "out")) == 30 + extra
     assert grown > 1  # it was killed while it graded, and not only before
 
 
@@ -354,16 +358,16 @@ def test_the_demo_and_its_speed(tmp_path, capsys):
     assert "0 graded, 30 known already, 2 missing" in again.stdout
     assert len([*(tmp_path / "out" / "feedback").glob("*.html")]) == len(NAMES)
 
-    for number in range(400):
+    for number in range(200):
         place = tmp_path / "many" / str(number)
         place.mkdir(parents=True)
         (place / "03_grad_cam_exercise.ipynb").write_text(notebook(ANSWERS), "utf-8")
     start = time.monotonic()
     done = run("this user", tmp_path, str(tmp_path / "many"), "--out", str(tmp_path / "fast"), "--quiet")
-    rate = 400 / (time.monotonic() - start) * 60
+    rate = 200 / (time.monotonic() - start) * 60
     with capsys.disabled():
         print(f"\ncourse grade: {rate:.0f} submissions a minute, the start included")
-    assert "400 graded" in done.stdout and rate > 250
+    assert "200 graded" in done.stdout and rate > 250
 
 
 def test_without_bubblewrap_it_says_so_and_grades_only_when_told_to(tmp_path, monkeypatch):
