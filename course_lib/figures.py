@@ -297,4 +297,4 @@ def _colour_bar(axes: Any, signed: bool, limit: float, label: str, beyond: tuple
     mappable = ScalarMappable(limits, DIVERGING if signed else SEQUENTIAL)
     bar = figure.colorbar(mappable, ax=axes, fraction=0.046, pad=0.04, extend=ends, label=label)
     ticks = [-limit, 0, limit] if signed else [0, limit / 2, limit]
-    bar.set_ticks(ticks if limit else [0], labels=[f"{tick:.2g}" for tick in ticks] if limit else ["0"])
+    bar.set_ticks(ticks if limit else [0], labels=[f"{float(f'{tick:.2g}'):g}" for tick in ticks] if limit else ["0"])

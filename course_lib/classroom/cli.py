@@ -27,6 +27,11 @@ WORDS = {
     "folder-a": "The pictures of one kind.",
     "folder-b": "The pictures of the other kind.",
     "model": "One of the course's networks with 2 classes; without it, small ones are trained (a few minutes).",
+    "release": "Write what is handed to a class: lessons, exercises, the library with its checks; no solutions.",
+    "new": "A new folder.",
+    "released": "In {folder}: {lessons} lessons, {exercises} exercises, and the library with its checks, without "
+    "solutions, tests and decks. This course's repository and its solutions are public, and the checks hold the right "
+    "answers too: whoever looks for them finds them.",
     "grade": "Grade a class: points, a feedback page for each student, a report. Learners' code runs in a sandbox.",
     "submissions": "A folder with notebooks (one folder a student, or flat), or the zip that Moodle or Canvas gives.",
     "results": "Where the results go. What is in there already isn't graded again.",
@@ -187,6 +192,16 @@ def audit(
 
     result = examine(folder_a, folder_b, load(model) if model else None, progress=progress)
     typer.echo(WORDS["audited"].format(verdict=result.verdict, path=result.save(out)))
+
+
+@app.command(help=WORDS["release"])
+def release(folder: Annotated[Path, typer.Argument(help=WORDS["new"], metavar="OUT")]) -> None:
+    from course_lib.classroom.release import release as hand_out
+
+    names = hand_out(ROOT, folder)
+    lessons, exercises = (sum(n.startswith(f"{part}/") and n.endswith(".ipynb") for n in names)
+                          for part in ("notebooks", "exercises"))  # fmt: skip
+    typer.echo(WORDS["released"].format(folder=folder, lessons=lessons, exercises=exercises))
 
 
 @app.command(help=WORDS["grade"])

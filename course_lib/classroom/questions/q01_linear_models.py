@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 
 COMPUTE = "2. compute the contribution of each input to each output of a linear model, and check that they add up"
@@ -66,7 +66,7 @@ SHARES = Question(
         "inputs[:, None, :] * weights",
     ),
     picture="one bar an input, to the right where it pushes the output up and to the left where it pushes it down",
-    draw=lambda: pictures.bars(FEATURES[:3], shares(*_layer(1)[1])[0, 0], "contribution, log-odds"),
+    draw=lambda: pictures.bars(FEATURES[:3], shares(*_layer(SEED)[1])[0, 0], "contribution, log-odds"),
 )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ RATHER = Question(
     ),
     picture="bars that begin at the answer to the baseline, and not at the bias",
     draw=lambda: pictures.bars(
-        ["start", *FEATURES], [rather_than(*_points(1)[1])[1], *rather_than(*_points(1)[1])[0]], "log-odds"),
+        ["start", *FEATURES], [rather_than(*_points(SEED)[1])[1], *rather_than(*_points(SEED)[1])[0]], "log-odds"),
 )  # fmt: skip
 
 

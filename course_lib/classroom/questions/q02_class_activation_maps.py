@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 from course_lib.classroom.questions.material import scenes_network
 from course_lib.datasets import scenes
@@ -81,7 +81,7 @@ CLASS_MAP = Question(
         "(weights[target][:, :, None, None] * activations).sum(1)",
     ),
     picture="warm where a cell speaks for the class, cold where it speaks against it",
-    draw=lambda: pictures.maps({f"picture {n + 1}": m for n, m in enumerate(class_map(*_recorded(1)[1]))}),
+    draw=lambda: pictures.maps({f"picture {n + 1}": m for n, m in enumerate(class_map(*_recorded(SEED)[1]))}),
 )  # fmt: skip
 
 
@@ -192,8 +192,8 @@ BOXES = Question(
            "x0 is the smallest column and y0 the smallest row; x1 and y1 are the largest, plus 1.",
            "rows, columns = torch.nonzero(heat_map > share * heat_map.max(), as_tuple=True)"),
     picture="a map, and the cells that decide about its box",
-    draw=lambda: pictures.maps({"map": _blobs(1)[1][0], "above the share":
-                                (_blobs(1)[1][0] > 0.2 * _blobs(1)[1][0].max()).double()}),
+    draw=lambda: pictures.maps({"map": _blobs(SEED)[1][0], "above the share":
+                                (_blobs(SEED)[1][0] > 0.2 * _blobs(SEED)[1][0].max()).double()}),
 )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ CENTRED = Question(
            "class_map(activations, weights - weights.mean(0), target), with your own class_map."),
     picture="a map that is the same for all models with these probabilities",
     draw=lambda: pictures.maps(
-        {"CAM": class_map(*_recorded(1)[1])[0], "class-centred": centred_map(*_recorded(1)[1])[0]}),
+        {"CAM": class_map(*_recorded(SEED)[1])[0], "class-centred": centred_map(*_recorded(SEED)[1])[0]}),
 )  # fmt: skip
 
 
@@ -388,7 +388,7 @@ NETWORK_MAP = Question(
 
 
 def _drawn_scenes() -> tuple[Tensor, Tensor]:
-    found = scenes.scenes(3, 1)
+    found = scenes.scenes(3, SEED)
     return found.pictures.double(), torch.tensor([*found.labels[:2].tolist(), (int(found.labels[2]) + 1) % 6])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 from course_lib.classroom.questions.material import TinyNetwork, tiny_network
 
@@ -80,7 +80,7 @@ ALPHA = Question(
     ),
     picture="one bar a channel, to the right for channels that speak for the class, to the left for those against it",
     draw=lambda: pictures.bars(["channel 1", "channel 2", "channel 3", "channel 4"],
-                               alpha(_gradients(7)[1][0])[0], "logits per unit of activation"),
+                               alpha(_gradients(SEED)[1][0])[0], "logits per unit of activation"),
 )
 
 # --------------------------------------------------------------------------------------------- 2. grad_cam
@@ -366,7 +366,7 @@ COUNTERFACTUAL = Question(
     ),
     picture="light on what speaks against the class: black where Grad-CAM is light",
     draw=lambda: pictures.maps({
-        "Grad-CAM": _raw(*_recorded(3)[1])[0].relu(), "counterfactual": counterfactual_map(*_recorded(3)[1])[0]}),
+        "Grad-CAM": _raw(*_recorded(SEED)[1])[0].relu(), "counterfactual": counterfactual_map(*_recorded(SEED)[1])[0]}),
 )
 
 # --------------------------------------------------------------------------------------------- 5. the test that kills

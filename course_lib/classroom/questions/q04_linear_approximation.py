@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 from course_lib.classroom.questions.material import Bent, bent, curve, positive_symbol, values_at
 
@@ -298,7 +298,7 @@ PATH = Question(
            "All points at once: points of shape (steps, n), then torch.autograd.grad(f(points).sum(), points)[0].",
            "The mean of these gradients over the points, times (x - baseline)."),
     picture="one bar an input; together they are f(x) - f(baseline)",
-    draw=lambda: pictures.bars(["x₁", "x₂", "x₃", "x₄"], path_shares(*bent(*_bent_cases(1)[1])), "share of f"),
+    draw=lambda: pictures.bars(["x₁", "x₂", "x₃", "x₄"], path_shares(*bent(*_bent_cases(SEED)[1])), "share of f"),
 )  # fmt: skip
 
 
@@ -352,8 +352,8 @@ AVERAGING = Question(
            "(gradients * activations).sum(dim=(1, 2, 3)) is the sum of HiResCAM."),
     picture="two maps with different sums: the second has lost what cells with large gradients had",
     draw=lambda: pictures.maps({
-        "HiResCAM": (_pair(2)[1][0] * _pair(2)[1][1]).sum(1)[0],
-        "Grad-CAM": (_pair(2)[1][0] * _pair(2)[1][1].mean((2, 3), keepdim=True)).sum(1)[0]}),
+        "HiResCAM": (_pair(SEED)[1][0] * _pair(SEED)[1][1]).sum(1)[0],
+        "Grad-CAM": (_pair(SEED)[1][0] * _pair(SEED)[1][1].mean((2, 3), keepdim=True)).sum(1)[0]}),
 )  # fmt: skip
 
 

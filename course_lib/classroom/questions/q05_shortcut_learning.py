@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn, text
 from course_lib.classroom.questions.material import TinyNetwork, plain_network
 
@@ -63,8 +63,8 @@ COMPOSITE = Question(
     hints=("α F + (1 - α) B, with the opacity α of each pixel.",
            "pixels[:, :3] are the colours, pixels[:, 3:] the opacity, of shape (B, 1, H, W)."),
     picture="the opacity of each pixel, and what comes out in one colour",
-    draw=lambda: pictures.maps({"opacity": _transparent(1)[1][0][0, 3],
-                                "red, blended": on_background(*_transparent(1)[1])[0, 0]}, "value"),
+    draw=lambda: pictures.maps({"opacity": _transparent(SEED)[1][0][0, 3],
+                                "red, blended": on_background(*_transparent(SEED)[1])[0, 0]}, "value"),
 )  # fmt: skip
 
 
@@ -229,8 +229,8 @@ HIDDEN = Question(
            "(gradients * (pictures - mean[:, None, None])).sum(1)"),
     picture="two maps of one picture and one function: black is 0 in one of them only",
     draw=lambda: pictures.maps({
-        "gradient x input": (_normalized(1)[1][0] * _normalized(1)[1][1]).sum(1)[0],
-        "of the normalized picture": hidden_baseline(*_normalized(1)[1])[0]}),
+        "gradient x input": (_normalized(SEED)[1][0] * _normalized(SEED)[1][1]).sum(1)[0],
+        "of the normalized picture": hidden_baseline(*_normalized(SEED)[1])[0]}),
 )  # fmt: skip
 
 

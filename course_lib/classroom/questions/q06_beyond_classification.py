@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, drawn
 
 SCORE = "1. name the score of a word, of an answer and of a class, and make the map of each"
@@ -66,7 +66,7 @@ SCORES = Question(
     hints=("A word is a class among all words: pick its logit along the last dimension.",
            "logits.gather(2, words[:, :, None]) has the shape (B, T, 1)."),
     picture="one bar a word: its logit at its place in the sentence",
-    draw=lambda: pictures.bars([f"word {n + 1}" for n in range(4)], word_scores(*_sentences(1)[1])[0], "logit"),
+    draw=lambda: pictures.bars([f"word {n + 1}" for n in range(4)], word_scores(*_sentences(SEED)[1])[0], "logit"),
 )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ SENTENCE = Question(
     hints=("p(sentence) = p(word 1) p(word 2 | word 1) ...; take the logarithm.",
            "logits.log_softmax(2), of it each word's own, added up over the places."),
     picture="one bar a sentence, the longer to the left the less probable it is",
-    draw=lambda: pictures.bars(["sentence 1", "sentence 2"], sentence_score(*_sentences(1)[1]), "log-probability"),
+    draw=lambda: pictures.bars(["sentence 1", "sentence 2"], sentence_score(*_sentences(SEED)[1]), "log-probability"),
 )  # fmt: skip
 
 
@@ -158,7 +158,8 @@ LOG_MAP = Question(
     hints=("log p of a word is its logit less log Σ exp of all logits. What is the gradient of the second part?",
            "The word's map less Σ_j p_j times the map of word j."),
     picture="a word's map by its logit and by its log-probability",
-    draw=lambda: pictures.maps({"logit": _words(1)[1][0][2], "log-probability": log_probability_map(*_words(1)[1])}),
+    draw=lambda: pictures.maps({"logit": _words(SEED)[1][0][2],
+                                "log-probability": log_probability_map(*_words(SEED)[1])}),
 )  # fmt: skip
 
 
@@ -205,8 +206,8 @@ GRID = Question(
     hints=("Drop token 0. Then (B, h * w, D) -> (B, D, h * w) -> (B, D, h, w).",
            "tokens[:, 1:].transpose(1, 2).unflatten(2, (height, width))"),
     picture="one channel of the tokens, laid out as a grid",
-    draw=lambda: pictures.maps({"channel 1": tokens_to_grid(*_tokens(1)[1])[0, 0],
-                                "channel 2": tokens_to_grid(*_tokens(1)[1])[0, 1]}, "activation"),
+    draw=lambda: pictures.maps({"channel 1": tokens_to_grid(*_tokens(SEED)[1])[0, 0],
+                                "channel 2": tokens_to_grid(*_tokens(SEED)[1])[0, 1]}, "activation"),
 )  # fmt: skip
 
 

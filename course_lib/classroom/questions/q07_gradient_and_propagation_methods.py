@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, drawn
 from course_lib.classroom.questions.material import TinyNetwork, plain_network
 
@@ -92,7 +92,7 @@ SALIENCY = Question(
            "Its absolute value, and of that the largest over dimension 1: .abs().amax(1)."),
     picture="light where the score moves fast with a pixel, whichever way",
     draw=lambda: pictures.maps({
-        f"picture {n + 1}": m for n, m in enumerate(saliency_map(*plain_network(*_without_noise(1)[1])))},
+        f"picture {n + 1}": m for n, m in enumerate(saliency_map(*plain_network(*_without_noise(SEED)[1])))},
         "logits per unit"),
 )  # fmt: skip
 
@@ -141,8 +141,8 @@ SMOOTH = Question(
     hints=("One gradient for each noise[i], at x + noise[i].", "torch.stack(list of gradients).mean(0)"),
     picture="one gradient, and the mean of the gradients around it, for one colour",
     draw=lambda: pictures.maps({
-        "gradient": _gradient(*plain_network(*_without_noise(1)[1]))[0, 0],
-        "SmoothGrad": smooth(*plain_network(*_networks(1)[1]))[0, 0]}, "logits per unit"),
+        "gradient": _gradient(*plain_network(*_without_noise(SEED)[1]))[0, 0],
+        "SmoothGrad": smooth(*plain_network(*_networks(SEED)[1]))[0, 0]}, "logits per unit"),
 )  # fmt: skip
 
 
@@ -257,7 +257,7 @@ RELEVANCE = Question(
     picture="one bar an input, and what the biases and epsilon absorbed; together they are what arrived",
     draw=lambda: pictures.bars(
         ["input 1", "input 2", "absorbed"],
-        [*relevance(*_layer(1)[0])[0], _layer(1)[0][3].sum() - relevance(*_layer(1)[0]).sum()], "relevance"),
+        [*relevance(*_layer(SEED)[0])[0], _layer(SEED)[0][3].sum() - relevance(*_layer(SEED)[0]).sum()], "relevance"),
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 from course_lib.classroom.questions.material import one_layer
 
@@ -83,7 +83,7 @@ OCCLUDE = Question(
     hints=("Two loops over the patches; in each a copy of the picture, with one patch set to the fill.",
            "score(copy[None])[0] is the score of one copy; the loss is score(picture[None])[0] less that."),
     picture="light where covering the patch costs score, cold where it raises it",
-    draw=lambda: pictures.maps({"what is lost": occlude(*one_layer(*_pictures(1)[1]))}, "score"),
+    draw=lambda: pictures.maps({"what is lost": occlude(*one_layer(*_pictures(SEED)[1]))}, "score"),
 )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ RISE = Question(
     hints=("Σ_n score_n mask_n, divided by N and by the share kept.",
            "(scores[:, None, None] * masks).sum(0) / (len(scores) * kept)"),
     picture="light where keeping a pixel went with a high score",
-    draw=lambda: pictures.maps({"RISE": rise_map(*_masks(1)[1])}, "score"),
+    draw=lambda: pictures.maps({"RISE": rise_map(*_masks(SEED)[1])}, "score"),
 )  # fmt: skip
 
 

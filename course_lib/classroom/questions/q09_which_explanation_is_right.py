@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.classroom.questions import Mistake, Question, pictures
+from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn
 
 MASK = "2. score a map against a mask, and read the score beside four controls"
@@ -63,7 +63,7 @@ POINTS_AT = Question(
     hints=("Flatten each map: where is its argmax? Look up the flattened mask there.",
            "masks.flatten(1).gather(1, index), with index of shape (B, 1)."),
     picture="a map and the mask that its peak should lie in",
-    draw=lambda: pictures.maps({"map": _masked(1)[1][0][0], "mask": _masked(1)[1][1][0].double()}, "value"),
+    draw=lambda: pictures.maps({"map": _masked(SEED)[1][0][0], "mask": _masked(SEED)[1][1][0].double()}, "value"),
 )  # fmt: skip
 
 
@@ -109,7 +109,8 @@ BEYOND = Question(
     hints=("The share of the positive values that lies in the mask, less the share of the picture that the mask is.",
            "positive = maps.clamp(min=0); masks.double().mean(dim=(1, 2)) is the control."),
     picture="one bar a picture, to the right where the map does better than a flat one",
-    draw=lambda: pictures.bars([f"picture {n + 1}" for n in range(5)], beyond_area(*_masked(1)[1])[:5], "share - area"),
+    draw=lambda: pictures.bars([f"picture {n + 1}" for n in range(5)],
+                               beyond_area(*_masked(SEED)[1])[:5], "share - area"),
 )  # fmt: skip
 
 
@@ -178,9 +179,9 @@ DELETION = Question(
            "for place in scores.argsort(descending=True): set x[place] = fill on a copy, and go on with that copy."),
     picture="a curve that falls from the whole input to the emptied one, steeply where the map is right",
     draw=lambda: pictures.curves(
-        torch.arange(6), {"by the scores": deletion(*_rows(1)[1]),
-                          "by the contributions": _curve(_rows(1)[1][0], _rows(1)[1][1], (
-                              _rows(1)[1][0] * _rows(1)[1][1]).argsort(descending=True), 0.5)},
+        torch.arange(6), {"by the scores": deletion(*_rows(SEED)[1]),
+                          "by the contributions": _curve(_rows(SEED)[1][0], _rows(SEED)[1][1], (
+                              _rows(SEED)[1][0] * _rows(SEED)[1][1]).argsort(descending=True), 0.5)},
         "inputs emptied", "probability"),
 )  # fmt: skip
 
@@ -243,7 +244,7 @@ BLIND = Question(
     hints=("A map that looks at no picture can only know where objects usually are.",
            "How often is each pixel part of an object?"),
     picture="how often each pixel is part of an object: light where objects usually are",
-    draw=lambda: pictures.maps({"all pictures": blind_map(_centred(1)[1][0])}, "share of pictures"),
+    draw=lambda: pictures.maps({"all pictures": blind_map(_centred(SEED)[1][0])}, "share of pictures"),
 )  # fmt: skip
 
 
@@ -303,7 +304,7 @@ AGREEMENT = Question(
     hints=("Spearman: the correlation of the ranks. The rank of each place: m.flatten(1).argsort(1).argsort(1).",
            "Take the mean off both, multiply, add up, and divide by the root of the product of the sums of squares."),
     picture="two maps whose order of places is compared",
-    draw=lambda: pictures.maps({"a": drawn(3, 4, 5), "b": drawn(4, 4, 5).exp()}, "value"),
+    draw=lambda: pictures.maps({"a": drawn(SEED, 4, 5), "b": drawn(SEED + 1, 4, 5).exp()}, "value"),
 )  # fmt: skip
 
 
