@@ -1,4 +1,4 @@
-"""An exercise in a real JupyterLab: typed in as a learner types, from blank to full marks, with a mistake on the way."""
+"""An exercise in a real JupyterLab, typed as a learner types: from blank to full marks, with mistakes on the way."""
 
 import re
 from pathlib import Path

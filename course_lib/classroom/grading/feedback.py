@@ -26,6 +26,7 @@ STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.4em; } h2 { font-size: 1.1em; margin-bottom: 0.2em; }
 section { border-left: 5px solid var(--open); padding: 0.1em 1em; margin: 1em 0; }
+th { text-align: left; } td, th { padding: 0 1em 0 0; }
 section.right { border-color: var(--good); }
 """
 

@@ -99,6 +99,21 @@ _CALM = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS":
          "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
 
 
+PREFIX = "course-grade-"
+
+
+def _tidy() -> None:
+    """Remove the copies of graders that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        number = left.name.removeprefix(PREFIX).partition("-")[0]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (ValueError, OSError):
+            continue
+
+
 class Worker:
     """A warm process behind the border. Where `boxed` is false there is no border."""
 
@@ -108,7 +123,8 @@ class Worker:
         if boxed and not shutil.which("bwrap"):
             raise SandboxError(WORDS["none"].format(why=WORDS["not-installed"]))
         self.boxed = boxed
-        self._folder = tempfile.TemporaryDirectory(prefix="course-grade-")
+        _tidy()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         self._copy = _copy_without_answers(Path(self._folder.name))
         self._start()
 

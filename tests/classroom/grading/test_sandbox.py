@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -328,7 +329,7 @@ def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
         (place / "03_grad_cam_exercise.ipynb").write_text(notebook(ANSWERED), "utf-8")
     line = command("this user", tmp_path, str(submissions), "--out", str(tmp_path / "out"), "--quiet", "--workers", "1")
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY.parent)}
-    source, seen, grown = random.Random(7), set(), 0
+    source, seen, killed, grown = random.Random(7), set(), set(), 0
     started = time.monotonic()
     process = subprocess.Popen(line, env=environment)
     while not (tmp_path / "out" / "gradebook.sqlite").exists() and process.poll() is None:
@@ -340,12 +341,15 @@ def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
+            killed.add(str(process.pid))
         now = rows_of(tmp_path / "out")
         assert seen <= now  # nothing lost, and nothing written a second time
         grown, seen = grown + (now > seen), now
         process = subprocess.Popen(line, env=environment)
     assert process.wait(300) == 0
     assert seen <= rows_of(tmp_path / "out") and len(rows_of(tmp_path / "out")) == 30 + extra
+    left = {path.name.split("-")[2] for path in Path(tempfile.gettempdir()).glob("course-grade-*")}
+    assert not left & killed  # nor is anything of theirs left behind
     assert grown > 1  # it was killed while it graded, and not only before
 
 
