@@ -9,6 +9,7 @@ from course_lib.datasets.scenes import Scenes, scenes
 from course_lib.evaluation import centre_map, edge_map, mass_in_mask, pointing, random_map
 from course_lib.experiments.seeds import network
 from course_lib.layers import layers
+from course_lib.methods.attention import from_class_token
 from course_lib.methods.cam import grad_cam, hires_cam
 from course_lib.methods.registry import explain
 from course_lib.methods.steps import upsample
@@ -38,17 +39,12 @@ def transformer_maps(model: nn.Module, pictures: Tensor, targets: Tensor) -> dic
     for point in POINTS:
         A, g = (listed[point].to_grid(values[point]) for values in (tape.activations, gradients))
         maps[f"Grad-CAM {point}"], maps[f"HiResCAM {point}"] = grad_cam(A, g), hires_cam(A, g)
-    maps["last attention"] = _of_class_token(tape.activations[LAST])
-    maps["gradient x last attention"] = _of_class_token(tape.activations[LAST] * gradients[LAST])
+    maps["last attention"] = from_class_token(tape.activations[LAST].mean(1))
+    maps["gradient x last attention"] = from_class_token((tape.activations[LAST] * gradients[LAST]).mean(1))
     for method in ("rollout", "class attention"):
         parts = [explain(model, x[None], int(c), method).map for x, c in zip(pictures, targets, strict=True)]
         maps[method] = torch.cat(parts)
     return maps
-
-
-def _of_class_token(attention: Tensor) -> Tensor:
-    grid: Tensor = attention.mean(1)[:, 0, 1:].unflatten(-1, (8, 8))
-    return grid
 
 
 @lru_cache(maxsize=2)

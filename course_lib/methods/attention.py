@@ -22,7 +22,7 @@ def _attentions(model: nn.Module, pictures: Tensor) -> tuple[Tape, list[str]]:
     return tape, names
 
 
-def _from_class_token(tokens: Tensor) -> Tensor:
+def from_class_token(tokens: Tensor) -> Tensor:
     """The first row of (B, T, T) without the class token's own place, as a grid (B, h, w)."""
     side = isqrt(tokens.shape[-1] - 1)
     if side**2 != tokens.shape[-1] - 1:
@@ -58,7 +58,7 @@ def rollout(model: nn.Module, pictures: Tensor, target: int) -> Tensor:
     reached = itself.expand(len(pictures), -1, -1)
     for name in names:
         reached = (tape.activations[name].mean(1) + itself) / 2 @ reached
-    return _from_class_token(reached)
+    return from_class_token(reached)
 
 
 @register("class attention", kind="model", signed=False, units="logits", source="Chefer, Gur & Wolf, ICCV 2021")
@@ -90,4 +90,4 @@ def class_attention(model: nn.Module, pictures: Tensor, target: int) -> Tensor:
     for name in names:
         worth = (tape.activations[name] * gradients[name]).clamp(min=0).mean(1)
         reached = reached + worth @ reached
-    return _from_class_token(reached)
+    return from_class_token(reached)
