@@ -46,7 +46,7 @@ WORDS = {
     "no-submissions": "Name the folder or zip with the submissions, or try --demo.",
     "no-column": "Name the column of Canvas's export to fill, with --column.",
     "graded": "{graded} graded, {known} known already, {missing} missing. The results are in {folder}.",
-    "waiting": "{count} texts wait for you in overrides.csv: give each of them points, and run this again.",
+    "waiting": "Texts that wait for you in overrides.csv: {count}. Give each of them points, and run this again.",
     "changed": "{changed} questions have other points than before: changes.csv says whose, from what to what.",
     "no-border": "Without a sandbox: learners' code runs as you.",
     "out": "The report, one HTML file.",

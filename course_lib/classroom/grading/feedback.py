@@ -57,7 +57,7 @@ def feedback(grade: Grade) -> str:
             words = WORDS["read" if name in grade.by_hand else "override"]
             sentences.append(words.format(points=number(points), before=before))
             sentences += [WORDS["comment"].format(comment=comment)] if comment else []
-        kind = "right" if points >= of else "waits" if name in grade.by_hand and name not in grade.overrides else "open"
+        kind = "right" if points >= of else "waits" if name in grade.waiting else "open"
         mark = f'<span aria-hidden="true">{"✓" if kind == "right" else "→"} </span>'
         title = WORDS["question"].format(name=name, points=number(points), of=of)
         head_line = f"<h2>{mark}{html.escape(title)} ({WORDS[kind]})</h2>"

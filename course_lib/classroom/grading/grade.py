@@ -97,7 +97,7 @@ def grade(submissions: Path, out: Path, settings: Settings | None = None) -> Don
         absent = results.missing(settings.roster, entries) if settings.roster else []
         _write(out, made, book, absent, settings)
         counts = graded, len(picked) - len(new), len(book.changes()) - before
-        waiting = sum(name not in one.overrides for one in made for name in one.by_hand)
+        waiting = sum(len(one.waiting) for one in made)
         return Done(made, *counts, absent, failed, waiting)
     finally:
         book.close()

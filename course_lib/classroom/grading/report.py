@@ -54,7 +54,7 @@ def _exercise(exercise: str, grades: Sequence[Grade]) -> str:
     for question in exercises()[exercise]:
         name = question.name
         # a text that nobody has read yet says nothing about how hard it was
-        read = [one.points(name) for one in grades if name not in one.by_hand or name in one.overrides]
+        read = [one.points(name) for one in grades if name not in one.waiting]
         if read:
             share[name] = 100 * sum(read) / len(read) / question.points
     bars = ", ".join(f"{name} {value:.0f} %" for name, value in share.items())

@@ -36,6 +36,11 @@ class Grade:
         return {name: v.sentences[-1] for name, v in self.entry.verdicts.items() if v.kind == "by hand"}
 
     @property
+    def waiting(self) -> set[str]:
+        """The questions whose text nobody has read yet."""
+        return {*self.by_hand} - {*self.overrides}
+
+    @property
     def questions(self) -> dict[str, int]:
         """Every question with the points it can bring; 0 for one that only a person grades."""
         own = {question.name: question.points for question in exercises().get(self.entry.exercise, ())}
@@ -99,7 +104,8 @@ def grades_table(made: Iterable[Grade]) -> str:
     rows: list[Sequence[object]] = [("student", "id", "exercise", "points", "of", *names, "notes", "file")]
     for grade in made:
         entry = grade.entry
-        each = [number(grade.points(name)) if name in grade.questions else "" for name in names]
+        known = {*grade.questions} - grade.waiting
+        each = [number(grade.points(name)) if name in known else "" for name in names]
         total = number(grade.total), grade.possible or ""
         rows.append((entry.student, entry.id, entry.exercise, *total, *each, " ".join(entry.notes), entry.file))
     return table(rows)

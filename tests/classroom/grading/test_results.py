@@ -59,6 +59,7 @@ def test_a_text_goes_out_to_be_read_and_comes_back_with_points(tmp_path):
     text = Entry("Ada", "05_shortcut_learning", "h", verdicts={"to_a_colleague": Verdict("by hand", 0, "", words)})
     (waiting,) = results.grades([text], {})
     assert (waiting.total, waiting.possible) == (0, 18) and "(waits for your teacher)" in feedback(waiting)
+    assert rows(results.grades_table([waiting]))[0]["to_a_colleague"] == ""
     (row,) = rows(results.overrides_table([waiting], {}))
     assert (row["question"], row["points"], row["answer"]) == ("to_a_colleague", "", "Swap backgrounds.")
     path = tmp_path / "overrides.csv"
