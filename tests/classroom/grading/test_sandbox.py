@@ -304,6 +304,26 @@ def test_each_registered_mistake_loses_its_points_and_is_named(tmp_path):
     assert found == wanted
 
 
+def test_every_solution_has_full_marks_and_every_blank_exercise_none(tmp_path):
+    """The notebooks as they are handed out, unchanged; what a person reads waits for that person."""
+    need_sandbox()
+    root = Path(__file__).parents[3]
+    for exercise in exercises():
+        files = {"solution": f"solutions/{exercise}_solution", "blank": f"exercises/{exercise}_exercise"}
+        for student, source in files.items():
+            place = tmp_path / "in" / student
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / f"{source}.ipynb", place)
+    done = run("this user", tmp_path, str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--quiet")
+    assert "18 graded" in done.stdout, done.stderr[-2000:]
+    rows = csv.DictReader((tmp_path / "out" / "grades.csv").open(encoding="utf-8"))
+    found = {(row["student"], row["exercise"]): (int(row["points"]), int(row["of"])) for row in rows}
+    for exercise, asked in exercises().items():
+        most, waits = sum(q.points for q in asked), sum(q.points for q in asked if q.by_hand)
+        assert found["solution", exercise] == (most - waits, most)
+        assert found["blank", exercise] == (0, most)
+
+
 # ------------------------------------------------------------------------------------------------ a whole class
 
 
