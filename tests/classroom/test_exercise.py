@@ -22,12 +22,21 @@ def exercise(name):
     return nbformat.read(exercise_path(read_lesson(name)), as_version=4)
 
 
+def graded(cell):
+    return cell.metadata.get("nbgrader", {}).get(GRADE)
+
+
+def by_hand(cell):
+    """A text that a person reads: nbgrader asks for its points in the cell of the answer itself."""
+    return graded(cell) and cell.metadata.nbgrader.solution
+
+
 def points(notebook):
     """What each check of a notebook earns, run as a learner does, from top to bottom; and what went to stderr."""
     space, earned, errors = {"__name__": "__main__"}, {}, io.StringIO()
     with redirect_stdout(io.StringIO()), redirect_stderr(errors):
         for cell in notebook.cells:
-            if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get(GRADE):
+            if cell.cell_type == "code" and graded(cell) and not by_hand(cell):
                 earned[cell.id] = eval(cell.source, space)
             elif cell.cell_type == "code":
                 exec(cell.source, space)
@@ -54,8 +63,7 @@ def test_in_step_when_it_is_run_in_a_kernel(name):
 def test_a_solution_earns_all_its_points_and_its_stored_cards_say_so(name):
     notebook = committed(read_lesson(name))
     earned, errors = points(notebook)
-    most = {cell.id: cell.metadata.get("nbgrader", {}).get("points") for cell in notebook.cells}
-    assert earned == {id: points for id, points in most.items() if points}
+    assert earned == {c.id: c.metadata.nbgrader.points for c in notebook.cells if graded(c) and not by_hand(c)}
     assert errors == ""
     for cell in notebook.cells:
         if cell.id in earned:
@@ -86,7 +94,7 @@ def test_an_exercise_holds_no_answer_and_no_output(name):
 @pytest.mark.parametrize("name", SOLUTIONS)
 def test_four_to_seven_questions_and_a_readable_page(name):
     for notebook in (exercise(name), committed(read_lesson(name))):
-        assert 4 <= sum(bool(cell.metadata.get("nbgrader", {}).get(GRADE)) for cell in notebook.cells) <= 7
+        assert 4 <= sum(bool(graded(cell)) for cell in notebook.cells) <= 7
         assert list(inaccessible(notebook)) == []
         assert "{{" not in prose(notebook)
         assert len(nbformat.writes(notebook)) < 200_000
@@ -95,8 +103,7 @@ def test_four_to_seven_questions_and_a_readable_page(name):
 @pytest.mark.parametrize("name", SOLUTIONS)
 def test_the_opening_counts_minutes_points_and_questions_rightly(name):
     notebook = exercise(name)
-    asked = [find(c.source.split("(")[1].split(")")[0]) for c in notebook.cells
-             if c.metadata.get("nbgrader", {}).get(GRADE)]  # fmt: skip
+    asked = [find(c.metadata.nbgrader.grade_id.rpartition("_")[0]) for c in notebook.cells if graded(c)]
     minutes, total = sum(one.minutes for one in asked), sum(one.points for one in asked)
     assert f"{len(asked)} questions, about {minutes} minutes, {total} points" in notebook.cells[0].source
 
@@ -116,14 +123,15 @@ def test_nbgraders_metadata_is_valid(name):
             assert set(data) == {GRADE, "grade_id", LOCKED, "schema_version", SOLUTION, "task"} | (
                 {"points"} if data.grade else set()
             )
-            assert data.grade != data.solution, "an answer that is written, or a test that is graded"
-            assert data.locked == data.grade
+            assert data.locked != data.solution, "an answer that is written, or a cell that stays as it is"
             assert data.grade_id.replace("_", "").replace("-", "").isalnum()
-            if data.grade:
-                assert cell.source.splitlines()[-1].endswith(").points")
-                assert data.points > 0
-            else:
+            assert not data.grade or data.points > 0
+            if data.solution:
                 assert BEGIN in cell.source and END in cell.source
+                assert data.grade == find(data.grade_id.removesuffix("_answer")).by_hand
+            else:
+                assert cell.source.splitlines()[-1].endswith(").points")
+                assert data.grade != find(data.grade_id.removesuffix("_check")).by_hand
         assert len(ids) == len(set(ids))
 
 
