@@ -11,9 +11,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.validator import Validator
-from nbformat import NotebookNode
 from traitlets.config import Config
 
 from course_lib.classroom.grading.judge import exercises

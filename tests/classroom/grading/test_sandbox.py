@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,21 @@ def rows_of(out: Path) -> set[tuple[object, ...]]:
         base.close()
 
 
+FORKED = """
+import os, signal, sys
+from course_lib.classroom.cli import main
+from course_lib.classroom.grading import demo, grade  # once for all, which is most of a start
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.stdout = sys.stderr
+        main(sys.argv[1:])
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Starts a grader for each line that comes in; says its process, and how it ended."""
+
+
 def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
     need_sandbox()
     submissions, _ = make_class(tmp_path)
@@ -347,30 +363,44 @@ def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
         place = submissions / f"copy {copy}"
         place.mkdir()
         (place / "03_grad_cam_exercise.ipynb").write_text(notebook(ANSWERED), "utf-8")
-    line = command("this user", tmp_path, str(submissions), "--out", str(tmp_path / "out"), "--quiet", "--workers", "1")
+    out = tmp_path / "out"
+    line = [sys.executable, "-c", FORKED, "grade", str(submissions), "--out", str(out), "--quiet", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY.parent)}
-    source, seen, killed, grown = random.Random(7), set(), set(), 0
-    started = time.monotonic()
-    process = subprocess.Popen(line, env=environment)
-    while not (tmp_path / "out" / "gradebook.sqlite").exists() and process.poll() is None:
-        time.sleep(0.1)
-    start = time.monotonic() - started  # a worker then needs about as long again until it grades
-    for _ in range(20):
-        try:
-            process.wait(source.uniform(0, 2 * start))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed.add(str(process.pid))
-        now = rows_of(tmp_path / "out")
-        assert seen <= now  # nothing lost, and nothing written a second time
-        grown, seen = grown + (now > seen), now
-        process = subprocess.Popen(line, env=environment)
-    assert process.wait(300) == 0
-    assert seen <= rows_of(tmp_path / "out") and len(rows_of(tmp_path / "out")) == 30 + extra
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    source, seen, killed, grown, ready = random.Random(7), set(), set(), 0, 0.0
+    with subprocess.Popen(line, **pipes) as starter:
+
+        def start() -> str:
+            starter.stdin.write("start\n")
+            starter.stdin.flush()
+            return starter.stdout.readline().strip()
+
+        for _ in range(20):
+            process, started = start(), time.monotonic()
+            if not ready:  # the first one is killed at its first result, which says how long a start takes
+                while not (out / "gradebook.sqlite").exists() or not rows_written(out):
+                    time.sleep(0.05)
+                ready = time.monotonic() - started
+            time.sleep(source.uniform(0, 2 * ready))
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(int(process), signal.SIGKILL)
+            assert starter.stdout.readline().strip() in ("-9", "0")
+            killed.add(process)
+            now = rows_of(out)
+            assert seen <= now  # nothing lost, and nothing written a second time
+            grown, seen = grown + (now > seen), now
+        start()
+        assert starter.stdout.readline().strip() == "0"
+        starter.stdin.close()
+    assert seen <= rows_of(out) and len(rows_of(out)) == 30 + extra
     left = {path.name.split("-")[2] for path in Path(tempfile.gettempdir()).glob("course-grade-*")}
     assert not left & killed  # nor is anything of theirs left behind
     assert grown > 1  # it was killed while it graded, and not only before
+
+
+def rows_written(out: Path) -> bool:
+    """Whether a verdict is in a gradebook, which another process has locked."""
+    return b"killing_input" in (out / "gradebook.sqlite").read_bytes()
 
 
 def test_the_demo_and_its_speed(tmp_path, capsys):
