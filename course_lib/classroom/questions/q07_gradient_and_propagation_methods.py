@@ -81,6 +81,8 @@ SALIENCY = Question(
                 "Pick the target's logit of each picture."),
         Mistake("the arg-max for the target", lambda m, x, c: saliency_map(m, x, m(x).argmax(1)),
                 "Explain the class that was asked for."),
+        Mistake("the mean over the batch", lambda m, x, c: saliency_map(m, x, c) / len(x),
+                "Add the pictures' logits up: a mean shrinks each picture's gradient."),
         Mistake("the first picture's target for all", lambda m, x, c: _gradient(
             m, x, c, lambda z, t: z[:, t[0]].sum() + 0 * z.sum()).abs().amax(1), "Each picture has its own target."),
         Mistake("ReLU", lambda m, x, c: _gradient(m, x, c).relu().amax(1), "In either direction: the absolute value."),
@@ -136,6 +138,9 @@ SMOOTH = Question(
                                                                        ).mean(0), "x *plus* the noise."),
         Mistake("noise that piles up", lambda m, x, c, e: _each(m, x, c, e.cumsum(0)).mean(0),
                 "Each sample starts from x itself: don't overwrite x."),
+        Mistake("targets in another order than the pictures", lambda m, x, c, e: _gradient(
+            m, (x + e).flatten(0, 1), c.repeat_interleave(len(e))).view_as(e).mean(0),
+                "The noisy pictures come sample by sample: repeat the targets in the same order."),
         Mistake("times the input", lambda m, x, c, e: x * _each(m, x, c, e).mean(0), "The gradients alone."),
     ),
     hints=("One gradient for each noise[i], at x + noise[i].", "torch.stack(list of gradients).mean(0)"),
@@ -150,12 +155,22 @@ SMOOTH = Question(
 
 
 def back_through_relu(rule: str, x: Tensor, arrives: Tensor) -> Tensor:
-    forward, backward = (x > 0).to(arrives), (arrives > 0).to(arrives)
-    return arrives * {"gradient": forward, "deconvolution": backward, "guided": forward * backward}[rule]
+    passes = {"gradient": x > 0, "deconvolution": arrives > 0, "guided": (x > 0) & (arrives > 0)}
+    return torch.where(passes[rule], arrives, 0.0)
 
 
 def _rules(**others: Callable[[Tensor, Tensor], Tensor]) -> Callable[[str, Tensor, Tensor], Tensor]:
     return lambda rule, x, R: others[rule](x, R) if rule in others else back_through_relu(rule, x, R)
+
+
+def _signals(seed: int) -> list[tuple[Any, ...]]:
+    """Some ReLUs read exactly 0, with both signs arriving there."""
+    cases = []
+    for n, rule in enumerate(("gradient", "deconvolution", "guided")):
+        x, arrives = drawn(seed + n, 12), drawn(seed + 10 + n, 12)
+        x[2:4], arrives[2], arrives[3] = 0, arrives[2].abs(), -arrives[3].abs()
+        cases.append((rule, x, arrives))
+    return cases
 
 
 RULES = Question(
@@ -167,8 +182,7 @@ RULES = Question(
     signature="def back_through_relu(rule: str, x: Tensor, arrives: Tensor) -> Tensor:",
     shapes='rule "gradient", "deconvolution" or "guided", x (n,) that the ReLU read, what arrives (n,) -> (n,)',
     reference=back_through_relu,
-    inputs=lambda seed: [(rule, drawn(seed + n, 12), drawn(seed + 10 + n, 12))
-                         for n, rule in enumerate(("gradient", "deconvolution", "guided"))],
+    inputs=_signals,
     mistakes=(
         Mistake("everything is let through", lambda rule, x, R: R, "Each rule stops something."),
         Mistake("the gradient for all", lambda rule, x, R: back_through_relu("gradient", x, R),
@@ -186,6 +200,10 @@ RULES = Question(
                 "Guided backpropagation asks both: x > 0 and R > 0."),
         Mistake("guided asks for one of both", _rules(guided=lambda x, R: R * ((x > 0) | (R > 0))),
                 "Both, not either."),
+        Mistake("guided asks for the product", _rules(guided=lambda x, R: R * (x * R > 0)),
+                "Two negatives have a positive product: ask for x > 0 and for R > 0."),
+        Mistake("open at 0", _rules(gradient=lambda x, R: R * (x >= 0), guided=lambda x, R: R.relu() * (x >= 0)),
+                "A ReLU that read 0 lets nothing back: x > 0."),
         Mistake("the sizes let through", _rules(deconvolution=lambda x, R: R.abs(), guided=lambda x, R: R.abs() * (x
                 > 0)),
                 "What is negative is stopped, not turned round."),
@@ -233,6 +251,13 @@ RELEVANCE = Question(
                 "Away from 0: plus, with z's sign."),
         Mistake("the bias forgotten in z", lambda a, w, b, R, e: relevance(a, w, 0 * b, R, e),
                 "z is what the neuron adds up, its bias too: that is how biases absorb relevance."),
+        Mistake("the sign before the bias", lambda a, w, b, R, e: a * ((R / (a @ w.T + b + e * (a @ w.T).sign())) @ w),
+                "The sign of z itself, and the bias is part of z."),
+        Mistake("the size of z", lambda a, w, b, R, e: a * ((R / ((a @ w.T + b).abs() + e)) @ w),
+                "z keeps its sign: a neuron below 0 hands on with the other sign."),
+        Mistake("made to add up", lambda a, w, b, R, e: relevance(a, w, b, R, e) * R.sum(1, keepdim=True)
+                / relevance(a, w, b, R, e).sum(1, keepdim=True),
+                "What biases and epsilon absorbed is gone: the inputs don't get all that arrived."),
         Mistake("not multiplied by the inputs", lambda a, w, b, R, e: (R / (a @ w.T + b + e * (a @ w.T + b).sign()))
                 @ w,
                 "In proportion to what each input contributed: a_i w_ij, not the weight alone."),
@@ -294,6 +319,12 @@ LOSS = Question(
         Mistake("the sign flipped", _mixed(lambda z, t: t - z.softmax(1)), "The gradient of -ln p, which falls."),
         Mistake("p times (1 - p)", _mixed(lambda z, t: z.softmax(1) * (t - z.softmax(1).mul(t).sum(1, keepdim=True))),
                 "That is the gradient of p itself."),
+        Mistake("the target's logit alone", _mixed(lambda z, t: (z.softmax(1) - 1) * t),
+                "The other classes' logits count as well: raising one lowers p."),
+        Mistake("minus the target's gradient over p", _mixed(lambda z, t: -t / z.softmax(1)),
+                "-1 / p belongs to the gradient of p; you have those of the logits."),
+        Mistake("sigmoid for softmax", _mixed(lambda z, t: z.sigmoid() - t),
+                "The classes share one probability: softmax."),
         Mistake("the target left out", _mixed(lambda z, t: z.softmax(1) * (1 - t)), "The target counts with p - 1."),
         Mistake("logits for probabilities", _mixed(lambda z, t: z - t), "softmax makes probabilities of the logits."),
         Mistake("softmax over the pictures", _mixed(lambda z, t: z.softmax(0) - t), "Over the classes, dimension 1."),
