@@ -69,15 +69,19 @@ OCCLUDE = Question(
                 "The fill that is given."),
         Mistake("the patches pile up", lambda s, x, p, f: _covered(
             s, x, p, lambda at: torch.full_like(at, f), pile=True), "Cover a fresh copy of the picture each time."),
+        Mistake("what the patch alone adds", lambda s, x, p, f: _only(s, x, p, f) - s(torch.full_like(x, f)[None])[0],
+                "Cover the patch in the whole picture. Only on a linear model do both give the same."),
         Mistake("everything else covered", lambda s, x, p, f: s(x[None])[0] - _only(s, x, p, f),
                 "The patch is covered, the rest stays."),
         Mistake("the share that is lost", lambda s, x, p, f: occlude(s, x, p, f) / s(x[None])[0],
                 "In the score's own unit: a share explodes where the score is near 0."),
-        Mistake("for each pixel of the patch", lambda s, x, p, f: occlude(s, x, p, f) / p**2 + 1e-3 * (p == 1),
+        Mistake("for each pixel of the patch", lambda s, x, p, f: occlude(s, x, p, f) / p**2,
                 "The loss of the whole patch, not divided by its pixels."),
         Mistake("only the corner of the patch", lambda s, x, p, f: _corner(s, x, p, f), "The whole patch is covered."),
         Mistake("rows and columns swapped", lambda s, x, p, f: occlude(s, x, p, f).T,
                 "Rows first: (H/patch, W/patch)."),
+        Mistake("columns before rows", lambda s, x, p, f: occlude(s, x, p, f).T.reshape(occlude(s, x, p, f).shape),
+                "Walk along a row of patches before the next one, as reshape does."),
         Mistake("gained for lost", lambda s, x, p, f: -occlude(s, x, p, f), "Whole less covered."),
     ),
     hints=("Two loops over the patches; in each a copy of the picture, with one patch set to the fill.",
@@ -104,7 +108,7 @@ def _corner(score: Score, x: Tensor, patch: int, fill: float) -> Tensor:
         return score(x[None])[0] - score(now[None])[0]
 
     return torch.stack([torch.stack([without(i, j) for j in range(0, x.shape[1], patch)])
-                        for i in range(0, x.shape[0], patch)]) + 1e-3 * (patch == 1)  # fmt: skip
+                        for i in range(0, x.shape[0], patch)])  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------- 2. RISE
@@ -129,7 +133,8 @@ RISE = Question(
     difficulty=2,
     points=4,
     signature="def rise_map(scores: Tensor, masks: Tensor, kept: float) -> Tensor:",
-    shapes="scores (N,) of the masked pictures, masks (N, H, W) in [0, 1], the share kept -> a map (H, W)",
+    shapes="scores (N,) of the masked pictures, masks (N, H, W) in [0, 1], the share q they keep on average "
+    "-> a map (H, W)",
     reference=rise_map,
     inputs=_masks,
     mistakes=(
@@ -139,6 +144,10 @@ RISE = Question(
         Mistake("the sum", lambda s, m, q: rise_map(s, m, q) * len(s) * q, "Divide by N and by the share kept."),
         Mistake("divided by the masks' own sum", lambda s, m, q: torch.einsum("n,nhw->hw", s, m) / m.sum(0),
                 "That is a variant; RISE divides by the expected sum, N times the share kept."),
+        Mistake("divided by the masks' own mean", lambda s, m, q: rise_map(s, m, float(m.mean())),
+                "The share that is given, which the masks keep on average."),
+        Mistake("the mean score times the mean mask", lambda s, m, q: s.mean() * m.mean(0) / q,
+                "The mean of the products: each mask with its own score."),
         Mistake("what was hidden", lambda s, m, q: rise_map(s, 1 - m, q), "A mask of 1 *keeps* a pixel."),
         Mistake("without the scores", lambda s, m, q: m.mean(0) / q, "Weigh each mask with its picture's score."),
         Mistake("the best mask", lambda s, m, q: m[s.argmax()] / q, "All masks, weighed with their scores."),
@@ -224,7 +233,7 @@ EVIDENCE = Question(
     signature="def evidence(p: float, samples: Tensor) -> Tensor:",
     shapes="the probability p of the whole picture, those with the patch resampled (n,) -> evidence in bits, ()",
     reference=evidence,
-    inputs=lambda seed: [(0.7 + 0.002 * (seed % 50), drawn(seed + n, count).sigmoid()) for n, count in ((0, 2), (1,
+    inputs=lambda seed: [(0.7 + 0.002 * (seed % 50), drawn(seed + n, count).sigmoid()) for n, count in ((0, 3), (1,
         7))],
     mistakes=(
         Mistake("natural logarithms", lambda p, s: evidence(p, s) * _LN2, "In bits: logarithms to base 2."),
@@ -242,7 +251,8 @@ EVIDENCE = Question(
         Mistake("a difference of odds", lambda p, s: torch.tensor(p / (1 - p)).double() - s.mean() / (1 - s.mean()),
                 "Of the *logarithms* of the odds."),
         Mistake("one sample", lambda p, s: evidence(p, s[:1]), "The mean over all samples."),
-        Mistake("the median", lambda p, s: evidence(p, s.sort()[0][len(s) // 2 : len(s) // 2 + 1]), "The mean."),
+        Mistake("the median", lambda p, s: evidence(p, s.sort()[0][len(s) // 2 : len(s) // 2 + 1]),
+                "The mean of the samples, not the middle one."),
         Mistake("the sign flipped", lambda p, s: -evidence(p, s), "Positive where the patch speaks for the class."),
     ),
     hints=("The odds of p are p / (1 - p). Once for p, once for the mean of the samples.",
@@ -269,12 +279,17 @@ PASSES = Question(
     signature="def passes(height: int, width: int, patch: int, stride: int) -> int:",
     shapes="-> pictures that pass the network for one occlusion map, the whole picture among them",
     reference=passes,
-    inputs=lambda seed: [(2, 3, 1, 1), (32, 48, 8, 4), (64, 30 + seed % 7, 7, 3)],
+    inputs=lambda seed: [(2, 3, 1, 1), (32, 48, 8, 4), (65, 30 + seed % 7, 7, 3)],
     mistakes=(
         Mistake("the whole picture forgotten", lambda h, w, p, s: passes(h, w, p, s) - 1, "Its score is needed too."),
         Mistake("patches side by side", lambda h, w, p, s: (h // p) * (w // p) + 1, "They move by the stride."),
         Mistake("one for each stride", lambda h, w, p, s: (h // s) * (w // s) + 1,
                 "The last patch must still fit: (side - patch) // stride + 1."),
+        Mistake("a patch that sticks out", lambda h, w, p, s: (-((p - h) // s) + 1) * (-((p - w) // s) + 1) + 1,
+                "The last patch must still fit: round down."),
+        Mistake("places over the stride", lambda h, w, p, s: ((h - p + 1) // s) * ((w - p + 1) // s) + 1,
+                "The first place counts as well: (side - patch) // stride + 1."),
+        Mistake("as if square", lambda h, w, p, s: ((h - p) // s + 1) ** 2 + 1, "Width and height differ."),
         Mistake("the last place forgotten", lambda h, w, p, s: ((h - p) // s) * ((w - p) // s) + 1,
                 "The first place counts as well: + 1 on each side."),
         Mistake("one for each pixel", lambda h, w, p, s: h * w + 1, "One for each place of the patch."),
