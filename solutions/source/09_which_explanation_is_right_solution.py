@@ -39,7 +39,8 @@ check(points_at).points
 #
 # How much of a map's positive evidence lies in the mask? By itself that number means nothing: a flat map gets the
 # mask's
-# share of the picture. Return the share of the positive values *less* that control.
+# share of the picture. Return the share of the positive values *less* that control, and 0 for a map that has no
+# positive value.
 #
 # {{formula:mass-in-mask}}
 
@@ -49,8 +50,9 @@ def beyond_area(maps: Tensor, masks: Tensor) -> Tensor:
     """The share of positive evidence in the mask, less the mask's area: (B,)."""
     ### BEGIN SOLUTION
     positive = maps.clamp(min=0)
-    share = (positive * masks).sum(dim=(1, 2)) / positive.sum(dim=(1, 2))
-    return share - masks.double().mean(dim=(1, 2))
+    total = positive.sum(dim=(1, 2))
+    share = (positive * masks).sum(dim=(1, 2)) / torch.where(total == 0, 1.0, total)
+    return torch.where(total == 0, 0.0, share - masks.double().mean(dim=(1, 2)))
     ### END SOLUTION
 
 

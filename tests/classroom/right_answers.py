@@ -199,10 +199,10 @@ RIGHT |= {
     "points_at": [lambda m, k: ((m == m.amax((1, 2), keepdim=True)) & k).flatten(1).any(1),
                   lambda m, k: torch.tensor([bool(b[divmod(int(a.argmax()), a.shape[1])])
                                              for a, b in zip(m, k, strict=True)])],
-    "beyond_area": [lambda m, k: torch.where(k, m, 0.0).relu().sum((1, 2)) / m.relu().sum((1, 2))
-                    - k.sum((1, 2)) / k[0].numel(),
-                    lambda m, k: torch.stack([a[b].relu().sum() / a.relu().sum() - b.double().mean()
-                                              for a, b in zip(m, k, strict=True)])],
+    "beyond_area": [lambda m, k: (torch.where(k, m, 0.0).relu().sum((1, 2)) / m.relu().sum((1, 2))
+                                  - k.sum((1, 2)) / k[0].numel()).nan_to_num(),
+                    lambda m, k: torch.stack([a[b].relu().sum() / a.relu().sum() - b.double().mean() if (a > 0).any()
+                                              else a.sum() * 0 for a, b in zip(m, k, strict=True)])],
     "deletion": [_deletion_by_masks, lambda w, x, s, f: _deletion_by_masks(w, x, 3 * s, f)],
     "blind_map": [lambda k: k.sum(0).float(), lambda k: 1.0 * (k.sum(0) == k.sum(0).max())],
     "agreement": [_spearman_by_differences,

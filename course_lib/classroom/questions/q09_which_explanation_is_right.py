@@ -71,8 +71,26 @@ POINTS_AT = Question(
 
 
 def beyond_area(maps: Tensor, masks: Tensor) -> Tensor:
-    positive = maps.clamp(min=0)
-    return (positive * masks).sum((1, 2)) / positive.sum((1, 2)) - masks.double().mean((1, 2))
+    return _beyond(maps.clamp(min=0), masks)
+
+
+def _share(maps: Tensor, masks: Tensor) -> Tensor:
+    total = maps.sum((1, 2))
+    return (maps * masks).sum((1, 2)) / torch.where(total == 0, 1.0, total)
+
+
+def _beyond(maps: Tensor, masks: Tensor) -> Tensor:
+    return torch.where(maps.sum((1, 2)) == 0, 0.0, _share(maps, masks) - masks.double().mean((1, 2)))
+
+
+def _one_without(seed: int) -> list[tuple[Any, ...]]:
+    """Some maps hold no positive value: one is 0 all over, one negative; no mask of theirs is empty."""
+    (maps, masks), (more, others) = _masked(seed)
+    maps[0, 0, 1] = maps[0, 0, 1].abs()
+    maps[1], more[3], more[4] = 0, 0, -more[4].abs()
+    for one in (masks, others):
+        one[:, 0, 0] = True
+    return [(maps, masks), (more, others)]
 
 
 BEYOND = Question(
@@ -82,31 +100,37 @@ BEYOND = Question(
     difficulty=2,
     points=4,
     signature="def beyond_area(maps: Tensor, masks: Tensor) -> Tensor:",
-    shapes="maps (B, H, W), masks (B, H, W) of True and False -> (B,), 0 for a flat map",
+    shapes="maps (B, H, W), masks (B, H, W) of True and False -> (B,), 0 for a map without positive values",
     reference=beyond_area,
-    inputs=_masked,
+    inputs=_one_without,
     mistakes=(
-        Mistake("the share without its control", lambda m, k: (m.clamp(min=0) * k).sum((1, 2)) / m.clamp(min=0).sum(
-            (1, 2)), "A flat map gets the mask's share of the picture: take that off."),
-        Mistake("negative values too", lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)) - k.double().mean((1, 2)),
-                "Positive values only: what cancels makes no share."),
-        Mistake("absolute values", lambda m, k: (m.abs() * k).sum((1, 2)) / m.abs().sum((1, 2))
-                - k.double().mean((1, 2)), "Evidence against the class doesn't count for it."),
-        Mistake("divided by the area", lambda m, k: (m.clamp(min=0) * k).sum((1, 2)) / m.clamp(min=0).sum((1, 2))
-                / k.double().mean((1, 2)).clamp(min=1e-9), "The difference is asked for, not the ratio."),
+        Mistake("the share without its control", lambda m, k: _share(m.clamp(min=0), k),
+                "A flat map gets the mask's share of the picture: take that off."),
+        Mistake("nothing divided by nothing", lambda m, k: (m.clamp(min=0) * k).sum((1, 2)) / m.clamp(min=0).sum((1, 2))
+                - k.double().mean((1, 2)), "A map without positive values has no share: 0 for it."),
+        Mistake("less than nothing", lambda m, k: _share(m.clamp(min=0), k) - k.double().mean((1, 2)),
+                "A map without positive values gets 0, not its control taken off 0."),
+        Mistake("lifted by the minimum", lambda m, k: _beyond(m - m.amin((1, 2), keepdim=True), k),
+                "Cut at 0: lifting makes evidence of what was none."),
+        Mistake("negative values too", _beyond, "Positive values only: what cancels makes no share."),
+        Mistake("absolute values", lambda m, k: _beyond(m.abs(), k),
+                "Evidence against the class doesn't count for it."),
+        Mistake("divided by the area", lambda m, k: _share(m.clamp(min=0), k) / k.double().mean((1, 2)).clamp(min=1e-9),
+                "The difference is asked for, not the ratio."),
         Mistake("the mean inside", lambda m, k: (m.clamp(min=0) * k).sum((1, 2)) / k.sum((1, 2)).clamp(min=1)
                 - k.double().mean((1, 2)), "The share of all positive values, not the mean in the mask."),
         Mistake("over the batch", lambda m, k: (m.clamp(min=0) * k).sum((1, 2)) / m.clamp(min=0).sum()
                 - k.double().mean((1, 2)), "Each map's own total."),
-        Mistake("the mean area of all masks", lambda m, k: beyond_area(m, k) + k.double().mean((1, 2))
-                - k.double().mean(), "Each picture has its own control: its own mask."),
-        Mistake("outside the mask", lambda m, k: beyond_area(m, ~k), "Inside the mask."),
-        Mistake("the area less the share", lambda m, k: -beyond_area(m, k) + 1e-3 * k.double().mean((1, 2)),
-                "Share less area: positive where the map does better than a flat one."),
-        Mistake("positive cells counted", lambda m, k: ((m > 0) & k).double().sum((1, 2)) / (m > 0).double().sum((1, 2))
-                - k.double().mean((1, 2)), "Weighed by their values, not counted."),
+        Mistake("the mean area of all masks", lambda m, k: torch.where(
+            m.clamp(min=0).sum((1, 2)) == 0, 0.0, beyond_area(m, k) + k.double().mean((1, 2)) - k.double().mean()),
+                "Each picture has its own control: its own mask."),
+        Mistake("outside the mask, or the area less the share", lambda m, k: -beyond_area(m, k),
+                "Share inside less area: positive where the map does better than a flat one."),
+        Mistake("positive cells counted", lambda m, k: _beyond((m > 0).double(), k),
+                "Weighed by their values, not counted."),
     ),
     hints=("The share of the positive values that lies in the mask, less the share of the picture that the mask is.",
+           "Nothing positive: nothing to divide by. torch.where gives such a map its 0.",
            "positive = maps.clamp(min=0); masks.double().mean(dim=(1, 2)) is the control."),
     picture="one bar a picture, to the right where the map does better than a flat one",
     draw=lambda: pictures.bars([f"picture {n + 1}" for n in range(5)],
@@ -194,19 +218,29 @@ def blind_map(masks: Tensor) -> Tensor:
 
 
 def _centred(seed: int) -> list[tuple[Any, ...]]:
-    """Objects that mostly lie near one place, as photographers' do."""
-    cases = []
-    for n, (count, h, w) in enumerate([(6, 3, 4), (30, 6, 7)]):
+    """Most objects share one place, as photographers' do; small ones in a corner and long ones in a row of their own
+    keep sizes, rows, columns and the mean place from telling where."""
+    few = [[[1, 1, 0, 0, 0, 0]], [[1, 0, 0, 0, 0, 0]], [[1, 0, 1, 1, 1, 0]]]
+    cases: list[tuple[Any, ...]] = [(torch.tensor(few).bool(),)]
+    for n, (count, h, w) in enumerate([(9, 5, 6), (30, 7, 11)]):
         generator = torch.Generator().manual_seed(seed + n)
         masks = torch.zeros(count, h, w, dtype=torch.bool)
-        for one in masks:
-            top = int(torch.randint(0, 2, (), generator=generator))
-            left = int(torch.randint(1, w - 1, (), generator=generator))
-            one[top : top + 2, left : left + 2] = True
-        masks[0] = False
-        masks[0, h - 1, 0] = True
+        for i, one in enumerate(masks):
+            top, left = torch.randint(0, 2, (2,), generator=generator).tolist()
+            if i % 9 in (0, 4):
+                one[h - 1, 0] = True
+            elif i % 9 in (2, 5, 7):
+                one[h - 2, w // 2 :] = True
+            else:
+                one[top : top + 2, left : left + 2] = True
         cases.append((masks,))
     return cases
+
+
+def _near_the_mean(masks: Tensor) -> Tensor:
+    middle = masks.nonzero()[:, 1:].double().mean(0)
+    places = torch.cartesian_prod(*(torch.arange(side).double() for side in masks.shape[1:]))
+    return -(places - middle).square().sum(1).view(masks.shape[1:])
 
 
 def _hits(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
@@ -216,11 +250,14 @@ def _hits(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
     peaks = given == given.max()
     reached = masks.double().mean(0)
     middle = masks[:, masks.shape[1] // 2, masks.shape[2] // 2].double().mean()
+    hits = reached[peaks].min()
+    at = "" if hits == reached.max() else f" at {peaks.nonzero()[0].tolist()}"
     return conditions({
         "the map has one peak": peaks.sum() == 1 or len(reached[peaks].unique()) == 1 and not peaks.all(),
-        "no other map for all pictures hits more often": reached[peaks].min() >= reached.max() - 1e-12,
-        "it hits more often than the centre": reached[peaks].min() > middle - 1e-12,
-        "it hits at all": reached[peaks].min() > 0,
+        "no other map for all pictures hits more often": hits >= reached.max() - 1e-12,
+        "it hits more often than the centre": hits > middle - 1e-12,
+        "it hits at all": hits > 0,
+        f"its peak{at} lies on {round(float(hits) * len(masks))} of {len(masks)} objects": True,
     })  # fmt: skip
 
 
@@ -240,11 +277,20 @@ BLIND = Question(
         Mistake("where objects are rarest", lambda k: -k.double().mean(0), "The other way round."),
         Mistake("the first object", lambda k: k[0].double(),
                 "One picture says little of where the others' objects are."),
+        Mistake("where any object is", lambda k: k.any(0).double(), "How often, not whether."),
+        Mistake("only where all overlap", lambda k: k.all(0).double(),
+                "Hardly a pixel is part of every object: how often is it part of one?"),
+        Mistake("large objects count less", lambda k: (k / k.sum((1, 2), keepdim=True).clamp(min=1)).mean(0),
+                "A hit is a hit, on a large object too: every mask counts 1."),
+        Mistake("rows times columns", lambda k: k.double().mean((0, 2))[:, None] * k.double().mean((0, 1)),
+                "A busy row and a busy column need not meet on an object: count each pixel."),
+        Mistake("the mean place", _near_the_mean,
+                "The mean place of all objects may lie on few of them: count each pixel."),
     ),
     hints=("A map that looks at no picture can only know where objects usually are.",
            "How often is each pixel part of an object?"),
     picture="how often each pixel is part of an object: light where objects usually are",
-    draw=lambda: pictures.maps({"all pictures": blind_map(_centred(SEED)[1][0])}, "share of pictures"),
+    draw=lambda: pictures.maps({"all pictures": blind_map(_centred(SEED)[2][0])}, "share of pictures"),
 )  # fmt: skip
 
 
