@@ -36,6 +36,8 @@ check(shares).points
 # {{question:chance}}
 #
 # {{formula:log-odds}}
+#
+# Log-odds may be as large as 1000, or as small as -1000; the probability is then 1 or 0.
 
 
 # %% id="chance-answer"
@@ -77,7 +79,8 @@ check(rather_than).points
 # {{question:same_model}}
 #
 # Somebody measures each input in another unit, and from another zero: $z_i = r_i x_i + s_i$. Adapt the model so that
-# every output stays what it was. (Then look at its contributions: they are others, and nobody changed the model.)
+# every output stays what it was. No $r_i$ is 0, but one may be negative, as depth is in place of height. (Then look at
+# the contributions: they are others, and nobody changed the model.)
 
 
 # %% id="same-model-answer"
@@ -98,7 +101,8 @@ check(same_model).points
 # {{question:suppressor}}
 #
 # Make a small data set that proves it: input 2 says nothing of the answer by itself (their correlation is 0), and the
-# linear model that fits best, without an error, gives it a weight at least half as large as that of input 1.
+# linear model (with a bias) that fits best, without an error, gives it a weight at least half as large as that of
+# input 1. Input 1 does say something of the answer: their correlation is above 0.2.
 
 
 # %% id="suppressor-answer"

@@ -65,8 +65,8 @@ check(logit_from_map).points
 #
 # {{question:box_around}}
 #
-# Return the smallest box around all cells whose value is above `share` times the map's maximum. (Lesson 2 took the
-# largest connected region of them; here all of them count.)
+# Return the smallest box around all cells whose value is above `share` times the map's maximum, and not just at it.
+# (Lesson 2 took the largest connected region of them; here all of them count.)
 
 
 # %% id="box-around-answer"

@@ -64,7 +64,7 @@ check(grad_cam).points
 # {{question:bias_from_map}}
 #
 # A network ends in GAP and one linear layer. You have the raw Grad-CAM maps (before the ReLU) and the logits of the
-# class they explain. Which number must the layer's bias be?
+# class they explain; the pictures of a batch may be of several classes. Which number must the layer's bias be for each?
 #
 # {{formula:grad-cam-theorem}}
 

@@ -115,6 +115,8 @@ RATHER = Question(
                 "Less of an input than in the baseline counts too, with the other sign."),
         Mistake("the bias shared out", lambda w, b, x, u: (w * (x - u) + b / len(w), w @ u),
                 "The bias belongs to no input."),
+        Mistake("from x to the baseline", lambda w, b, x, u: (w * (u - x), w @ x + b),
+                "That way leads back: start at the baseline's output, and end at the output for x."),
         Mistake("the pair swapped", lambda w, b, x, u: (w @ u + b, w * (x - u)),
                 "First the contributions, then the start."),
     ),
@@ -137,10 +139,12 @@ def same_model(w: Tensor, b: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tens
 
 
 def _encodings(seed: int) -> list[tuple[Any, ...]]:
+    signs = torch.tensor([1.0, -1.0, 1.0])
     return [
-        (drawn(seed + n, n), drawn(seed + 10 + n, 1)[0], drawn(seed + 20 + n, n).abs() + 0.5, drawn(seed + 30 + n, n))
+        (drawn(seed + n, n), drawn(seed + 10 + n, 1)[0], (drawn(seed + 20 + n, n).abs() + 0.5) * signs[:n],
+         drawn(seed + 30 + n, n))
         for n in (1, 3)
-    ]
+    ]  # fmt: skip
 
 
 SAME = Question(
@@ -169,6 +173,8 @@ SAME = Question(
                 "The shift is measured in the new unit, so the new weight carries it."),
         Mistake("the shift alone", lambda w, b, r, s: (w / r, b - s.sum()),
                 "A shift of an input reaches the output times that input's weight."),
+        Mistake("the scale without its sign", lambda w, b, r, s: (w / r.abs(), b - (w / r.abs()) @ s),
+                "A scale may be negative, as depth is in place of height: the weight changes its sign with it."),
         Mistake("the bias divided", lambda w, b, r, s: (w / r, b / r.mean() - (w / r) @ s),
                 "The bias has the unit of the output, which hasn't changed."),
         Mistake("the shift times the scale", lambda w, b, r, s: (w / r, b - (w * r) @ s),
@@ -197,6 +203,7 @@ def _suppresses(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
     X, y = (part.double() for part in given)
     if X.ndim != 2 or X.shape[1] != 2 or y.shape != X.shape[:1] or len(y) < 4:
         return conditions({"inputs (n, 2) and answers (n,), with n of 4 or more": False})
+    plain = X[:, 1] @ y / (X[:, 1].square().sum() * y.square().sum()).sqrt().clamp(min=1e-12)
     X, y = X - X.mean(0), y - y.mean()
     if min(float(X.square().sum(0).min()), float(y.square().sum())) < 1e-12:
         return conditions({"neither input nor the answer is constant": False})
@@ -210,6 +217,10 @@ def _suppresses(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
         "input 1 and the answer are correlated (above 0.2)": abs(float(r[0])) > 0.2,
         "the fit is nearly perfect (error below 1 % of the answer)":
             float((X @ w - y).square().sum()) < 1e-4 * float(y.square().sum()),
+        "input 2 has a weight": abs(float(w[1])) > 0.01 * abs(float(w[0])),
+        "it is input 2 that is uncorrelated, and not input 1": abs(float(r[1])) < 0.01 or abs(float(r[0])) >= 0.01,
+        "the correlation is taken of what is left after each mean is taken off":
+            abs(float(r[1])) < 0.01 or abs(float(plain)) >= 0.01,
     })  # fmt: skip
 
 
@@ -233,6 +244,13 @@ SUPPRESSOR = Question(
             "Your input 2 goes along with the answer. It must say nothing of it by itself."),
         Mistake("the two swapped", lambda: (suppressor()[0].flip(1), suppressor()[1]),
                 "Input 1 measures signal and disturbance, input 2 the disturbance alone."),
+        Mistake("a right angle, but a correlation", lambda: (
+            torch.tensor([[3.0, 2.0], [1.0, -1.0], [7.0, 4.0], [1.0, -3.0]]), torch.tensor([1.0, 2.0, 3.0, 4.0])),
+            "The product of input 2 and the answer is 0, but a correlation takes each one's mean off first."),
+        Mistake("a weak disturbance", lambda: (
+            suppressor()[0] * torch.tensor([0.0, 1.0]) + torch.stack([
+                suppressor()[1] + 0.3 * suppressor()[0][:, 1], torch.zeros(4)], 1), suppressor()[1]),
+            "Input 2 has a weight, but a small one: put more of the disturbance into input 1."),
         Mistake("the same input twice", lambda: (suppressor()[0][:, :1].expand(4, 2).clone(), suppressor()[1]),
                 "Two copies have no weights of their own: any split of the weight fits as well."),
         Mistake("no input needed", lambda: (suppressor()[0], torch.zeros(4)), "The answer must vary."),
@@ -272,7 +290,11 @@ CHANCE = Question(
     signature="def chance(contributions: Tensor, bias: Tensor) -> Tensor:",
     shapes="contributions (B, n), in log-odds, and bias () -> probabilities (B,)",
     reference=chance,
-    inputs=lambda seed: [(drawn(seed, 1, 2), drawn(seed + 1, 1)[0]), (drawn(seed + 2, 3, 4), drawn(seed + 3, 1)[0])],
+    inputs=lambda seed: [
+        (drawn(seed, 1, 2), drawn(seed + 1, 1)[0]),
+        (drawn(seed + 2, 3, 4), drawn(seed + 3, 1)[0]),
+        (torch.tensor([[900.0, 100.0], [-900.0, -100.0]]).double(), drawn(seed + 4, 1)[0]),  # beyond what exp can hold
+    ],
     mistakes=(
         Mistake("probabilities added up", lambda p, b: torch.sigmoid(p).sum(1),
                 "Contributions add up in log-odds, not in the probability: add first."),
@@ -286,6 +308,8 @@ CHANCE = Question(
         Mistake("a softmax over the pictures", lambda p, b: (p.sum(1) + b).softmax(0),
                 "Pictures don't compete: each has a probability of its own."),
         Mistake("the mean for the sum", lambda p, b: torch.sigmoid(p.mean(1) + b), "The output is the sum."),
+        Mistake("infinity divided by infinity", lambda p, b: (p.sum(1) + b).exp() / (1 + (p.sum(1) + b).exp()),
+                "e^y / (1 + e^y) is right on paper, but e^1000 is infinite in the computer: 1 / (1 + e^(-y)) isn't."),
     ),
     hints=("First the log-odds y, which is a sum. Then p = 1 / (1 + e^(-y)).",
            "torch.sigmoid(contributions.sum(dim=1) + bias)"),
@@ -304,7 +328,7 @@ UNIT = choice(
     {
         "a": ("the weight stays", "The number is a hundred times as large now, so its weight must be a hundredth."),
         "c": ("only the output stays", "Weight times input: one is a hundredth, the other a hundred times as large."),
-        "d": ("only the weight changes the output", "The weight is adapted so that the output is the same. What else "
+        "d": ("nothing stays", "The weight is adapted so that the output is the same. What else "
               "follows for weight times input?"),
     },
     ("Write down w x for 2 metres with w = 3, then for 200 centimetres. Which w gives the same output?",

@@ -140,7 +140,7 @@ def box_around(heat_map: Tensor, share: float) -> tuple[int, int, int, int]:
 def _blobs(seed: int) -> list[tuple[Any, ...]]:
     generator = torch.Generator().manual_seed(seed)
     cases: list[tuple[Any, ...]] = []
-    for h, w, (top, left, height, width) in ((4, 6, (1, 2, 2, 3)), (9, 12, (2, 3, 4, 6))):
+    for h, w, (top, left, height, width) in ((4, 7, (1, 2, 2, 3)), (9, 12, (2, 3, 4, 6))):
         m = -0.7 - 0.2 * torch.rand(h, w, generator=generator, dtype=torch.float64)
         m[top : top + height, left : left + width] = 3 + torch.rand(height, width, generator=generator).double()
         m[top, left] = 5.0  # the maximum, so that the share is 1
@@ -148,6 +148,7 @@ def _blobs(seed: int) -> list[tuple[Any, ...]]:
         m[top - 1, left + 1] = 0.7  # above 0.2, not above 0.2 of the maximum
         m[top, left - 1] = 0.1  # above 0 only
         m[top, left - 2] = -0.3  # above a share of the range only
+        m[top, left + width + 1] = 1.0  # 0.2 of the maximum, and not above it
         m[top + height, left + 1] = -2.0  # large, and cold
         cases.append((m, 0.2))
     return cases
@@ -176,6 +177,8 @@ BOXES = Question(
                 "x counts columns, y counts rows, and x comes first."),
         Mistake("the last cell for the first outside", _box_with(end=0),
                 "The box is half-open: x1 is the first column outside, one more than the last inside."),
+        Mistake("at the share of the maximum too", _box_with(lambda m, s: m >= s * m.max()),
+                "Above it: a cell at exactly share * maximum doesn't count."),
         Mistake("above the share itself", _box_with(lambda m, s: m > s),
                 "The share is of the map's *maximum*: compare with share * maximum."),
         Mistake("above 0", _box_with(lambda m, s: m > 0), "Only cells above the share of the maximum."),

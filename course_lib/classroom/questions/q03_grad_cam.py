@@ -18,7 +18,9 @@ def alpha(gradients: Tensor) -> Tensor:
 
 
 def _gradients(seed: int) -> list[tuple[Any, ...]]:
-    return [(drawn(seed, 1, 2, 1, 2),), (drawn(seed + 1, 2, 4, 3, 5),)]
+    large = drawn(seed + 1, 2, 4, 3, 5)
+    large[0, 1, 2, 4] = large[1, 2, 1, 1] = large[1, 2, 2, 3] = 0  # as behind a ReLU
+    return [(drawn(seed, 1, 2, 1, 2),), (large,)]
 
 
 ALPHA = Question(
@@ -71,6 +73,11 @@ ALPHA = Question(
         Mistake("one place only", lambda g: g[:, :, 0, 0], "All places count, not only the first."),
         Mistake("mean over one side only", lambda g: g.mean(3)[..., 0], "Both sides: average over height and width."),
         Mistake("sum for mean", lambda g: g.sum((2, 3)), "Divide by Z = h w: it is a mean. That is the theorem's 1/Z."),
+        Mistake(
+            "mean over the gradients that aren't 0",
+            lambda g: g.sum((2, 3)) / (g != 0).sum((2, 3)),
+            "A gradient of 0 counts as well: Z is the number of all places, h w.",
+        ),
         Mistake("the sign flipped", lambda g: -g.mean((2, 3)), "The mean of the gradient itself, not of its negative."),
     ),
     hints=(
@@ -115,6 +122,16 @@ def _with(**steps: Any) -> Callable[..., Tensor]:
 
 
 def _network(seed: int) -> list[tuple[Any, ...]]:
+    """A case of one picture, drawn until its map has both signs: on a map of zeros few mistakes show."""
+    for first in range(seed, seed + 2000, 100):
+        cases = _networks(first)
+        raw = _steps(*tiny_network(*cases[0]), end=lambda m: m)
+        if raw.max() > 0.05 and raw.min() < -0.05:
+            break
+    return cases
+
+
+def _networks(seed: int) -> list[tuple[Any, ...]]:
     cases: list[tuple[Any, ...]] = []
     for number, (batch, k, h, w) in enumerate([(1, 2, 2, 3), (2, 5, 3, 4)]):
         kernels, pictures = drawn(seed + number, k, 3, 2, 2), drawn(seed + 10 + number, batch, 3, h + 1, w + 1)
@@ -171,6 +188,16 @@ GRAD_CAM = Question(
             "Each picture has its own target: logits[i, target[i]].",
         ),
         Mistake(
+            "every target for every picture",
+            _with(score=lambda z, c: z[:, c].sum()),
+            "logits[:, target] is (B, B): it picks every target for every picture. One for each is meant.",
+        ),
+        Mistake(
+            "the mean of the scores",
+            _with(score=lambda z, c: z.gather(1, c[:, None]).mean()),
+            "A mean over the batch divides each picture's gradient by B: add the scores up.",
+        ),
+        Mistake(
             "all logits added up",
             _with(score=lambda z, c: z.sum()),
             "Pick each picture's target before you add up: logits.gather(1, target[:, None]).",
@@ -196,7 +223,7 @@ GRAD_CAM = Question(
             "The mean runs over gradients of both signs; one ReLU, on the map, comes last.",
         ),
         Mistake(
-            "ReLU on the weights",
+            "ReLU before the sum over the channels",  # of the weights or of the products: activations are >= 0
             _with(weights=lambda g: g.mean((2, 3), keepdim=True).relu()),
             "The ReLU belongs on the map, after the sum: a channel against the class must be able to cancel.",
         ),
