@@ -125,7 +125,8 @@ def _network(seed: int) -> list[tuple[Any, ...]]:
     """A case of one picture, drawn until its map has both signs: on a map of zeros few mistakes show."""
     for first in range(seed, seed + 2000, 100):
         cases = _networks(first)
-        raw = _steps(*tiny_network(*cases[0]), end=lambda m: m)
+        model, pictures, target = tiny_network(*cases[0])
+        raw = _steps(model, pictures, target, end=lambda m: m)
         if raw.max() > 0.05 and raw.min() < -0.05:
             break
     return cases

@@ -1,0 +1,1 @@
+"""What the course costs beside other tools on the same work; run by hand, not by pytest."""
