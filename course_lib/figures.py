@@ -7,6 +7,7 @@ in a signed map the grey middle is 0 and dark blue is evidence against.
 import base64
 import html
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -22,6 +23,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
@@ -227,13 +229,16 @@ def show(figure: Figure, alt: str, width: int | None = None) -> None:
 def embedded(figure: Figure, alt: str, width: int | None = None, most: int | None = None) -> str:
     """A figure as HTML: a PNG inside an <img> with alternative text; `width` is in pixels of the page. Closes it.
 
-    The ground is white, in a dark theme too.
+    The ground is white, in a dark theme too. Where the environment says COURSE_FIGURES=svg, it is an SVG without a
+    limit, which also says how many points its smallest letters have: for slides and paper.
 
     Raises ValueError if `alt` is too short to say what is seen, or the PNG has more than `most` bytes (60 KB).
     """
     most = most or MOST_BYTES
     if len(alt.strip()) < 20:
         raise ValueError(f"The alternative text {alt!r} is too short to say what there is to see in the figure.")
+    if os.environ.get("COURSE_FIGURES") == "svg":
+        return _vectors(figure, alt)
     png = io.BytesIO()
     for dpi in (100, 85, 70):
         drawn, png = io.BytesIO(), io.BytesIO()
@@ -250,6 +255,16 @@ def embedded(figure: Figure, alt: str, width: int | None = None, most: int | Non
     address = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
     style = f"width:{width or round(100 * picture.width / dpi)}px;max-width:100%;background:white"
     return f'<img alt="{html.escape(alt)}" src="{address}" style="{style}">'
+
+
+def _vectors(figure: Figure, alt: str) -> str:
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "course"}):  # the same names of parts in each run
+        figure.savefig(file, format="svg", bbox_inches="tight", facecolor="white", metadata={"Date": None})
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    plt.close(figure)
+    address = f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f'<img alt="{html.escape(alt)}" data-points="{min(sizes, default=99):g}" src="{address}">'
 
 
 def _draw(ax: Axes, pixels: np.ndarray) -> None:

@@ -310,6 +310,20 @@ def test_a_photograph_does_not_cost_a_map_its_colours(shown: list[str]) -> None:
         assert np.abs(colours - colour).max(1).min() <= 12
 
 
+def test_a_figure_for_slides_is_made_of_vectors_and_says_its_smallest_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_FIGURES", "svg")
+    texts = []
+    for _ in range(2):
+        figure, ax = plt.subplots()
+        ax.set_title("large", fontsize=14)
+        ax.text(0, 0, "small", fontsize=7)
+        ax.text(0, 0, "unseen", fontsize=3, visible=False)
+        texts.append(figures.embedded(figure, "Nothing but a title and a word in the corner."))
+    assert texts[0] == texts[1] and 'data-points="7"' in texts[0] and 'alt="Nothing but' in texts[0]
+    address = re.search('src="data:image/svg[+]xml;base64,([^"]*)"', texts[0])
+    assert address and b"<svg" in base64.b64decode(address[1])
+
+
 @pytest.mark.parametrize("alt", ["", "  ", "A figure.", "figure 1           "])
 def test_a_figure_needs_words(alt: str) -> None:
     with pytest.raises(ValueError, match="too short to say what there is to see"):

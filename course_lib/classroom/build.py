@@ -80,34 +80,55 @@ def build(name: str, root: Path = ROOT, progress: bool = True) -> Run:
     except LessonError:
         old = None
     run = run_lesson(lesson, old, progress)
-    wrong = [*outputs.faults(run.notebook, root), *_unchecked(run)]
+    wrong = [*outputs.faults(run.notebook, root), *unchecked(run)]
     if wrong:
         raise LessonError("\n".join(wrong))
-    _write(run.notebook, lesson.target)
+    write(run.notebook, lesson.target)
     if name.endswith(SOLUTION):
-        _write(exercise_of(lesson), exercise_path(lesson))
+        write(exercise_of(lesson), exercise_path(lesson))
     return run
 
 
-def _write(notebook: NotebookNode, target: Path) -> None:
+def write(notebook: NotebookNode, target: Path) -> None:
+    """Write a notebook whole or not at all."""
     target.parent.mkdir(exist_ok=True)
     aside = target.with_suffix(".ipynb.part")
     aside.write_text(nbformat.writes(notebook) + "\n", "utf-8", newline="\n")
     os.replace(aside, target)
 
 
+def drawn_path(name: str, root: Path) -> Path:
+    """Where a run with figures as vectors is kept, for as long as neither lesson nor library changes."""
+    return root / "build" / "vectors" / f"{name}-{fingerprint(name, root)}.ipynb"
+
+
+def keep_drawn(run: Run) -> None:
+    """Keep a run with vectors for slides, in place of older ones."""
+    kept = drawn_path(run.lesson.name, run.lesson.root)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    for old in kept.parent.glob(f"{run.lesson.name}-*"):
+        old.unlink()
+    write(run.notebook, kept)
+
+
 def check(name: str, root: Path = ROOT, progress: bool = True) -> tuple[list[str], Run | None]:
-    """What differs between a lesson and its notebook, a sentence each; runs the lesson, and returns that as well."""
+    """What differs between a lesson and its notebook, a sentence each; runs the lesson, and returns that as well.
+
+    The run draws vectors, and is kept for slides where nothing is wrong.
+    """
     try:
         lesson = read_lesson(name, root)
         notebook = committed(lesson)
         if notebook is None:
             raise LessonError(WORDS["no-notebook"])
         found = [*differences(lesson, notebook), *outputs.faults(notebook, root), *_exercise_faults(lesson)]
-        run = run_lesson(lesson, notebook, progress)
+        run = run_lesson(lesson, notebook, progress, vectors=True)
     except LessonError as error:
         return [str(error)], None
-    return [*found, *run_faults(run, notebook)], run
+    found += run_faults(run, notebook)
+    if not found and not name.endswith(SOLUTION):
+        keep_drawn(run)
+    return found, run
 
 
 def differences(lesson: Lesson, notebook: NotebookNode) -> Iterator[str]:
@@ -154,17 +175,18 @@ def _without_pictures(notebook: NotebookNode) -> str:
 
 def run_faults(run: Run, notebook: NotebookNode) -> Iterator[str]:
     """What a run shows: claims that weren't checked, outputs of another kind than the notebook's."""
-    yield from _unchecked(run)
+    yield from unchecked(run)
     stored = {cell.get("id"): cell for cell in outputs.code_cells(notebook)}
     for cell in outputs.code_cells(run.notebook):
         have, want = outputs.kinds(cell), outputs.kinds(stored[cell.id]) if cell.id in stored else None
         if want is not None and have != want:
             texts = {"have": ", ".join(have) or WORDS["nothing"], "want": ", ".join(want) or WORDS["nothing"]}
             yield WORDS["kinds"].format(cell=cell.id, **texts)
-    yield from outputs.faults(run.notebook, run.lesson.root)
+    yield from outputs.faults(run.notebook, run.lesson.root, sizes=False)
 
 
-def _unchecked(run: Run) -> Iterator[str]:
+def unchecked(run: Run) -> Iterator[str]:
+    """Claims that a run didn't check, and outputs that it lacks, a sentence each."""
     empty = [cell.id for cell in outputs.code_cells(run.notebook) if cell.id in run.kept and not cell.outputs]
     if empty:
         yield WORDS["outputs"].format(cells=", ".join(empty))

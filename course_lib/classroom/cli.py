@@ -61,6 +61,7 @@ WORDS = {
     "mends": "{name}: {fault}; `course build {name}` mends it.",
     "no-tools": "`course build` needs jupytext and nbclient, which authors install: run `uv sync`.",
     "no-slides": "`course slides` needs jupytext, nbclient and nbconvert, which teachers install: run `uv sync`.",
+    "draft": "Quick, for authors: with the notebooks' own pictures, which are pixels, so that no lesson is run.",
     "slides": "Make the lecture slides: a folder for each lesson that needs no network, and its PDFs.",
     "pdf": "Print each deck as PDF too, once without and once with the notes (needs Chromium).",
     "deck": "{name}: {slides} slides, {minutes:g} minutes: {page}",
@@ -121,18 +122,22 @@ def slides(
     lessons: Annotated[list[str] | None, typer.Argument(help=WORDS["lessons"], metavar="[LESSON]...")] = None,
     into: Annotated[Path, typer.Option(help=WORDS["into"])] = ROOT / "build" / "slides",
     pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help=WORDS["pdf"])] = True,
+    draft: Annotated[bool, typer.Option("--draft", help=WORDS["draft"])] = False,
     progress: Progress = True,
 ) -> None:
     if not all(map(find_spec, ("jupytext", "nbclient", "nbconvert"))):
         raise ValueError(WORDS["no-slides"])
     from course_lib.classroom.lesson import LessonError
-    from course_lib.classroom.slides.deck import decks, write_deck, write_index
+    from course_lib.classroom.slides.deck import decks, draw, write_deck, write_index
     from course_lib.classroom.slides.pdf import NoPrinter, print_decks
 
     made, failed = [], False
-    for name in decks(lessons or [], ROOT):
+    names = decks(lessons or [], ROOT)
+    if not draft:
+        draw(names, ROOT, progress)
+    for name in names:
         try:
-            made.append(write_deck(name, ROOT, into, progress))
+            made.append(write_deck(name, ROOT, into, draft, progress))
         except LessonError as error:
             failed = True
             for fault in str(error).splitlines():

@@ -51,14 +51,15 @@ def _without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]{6,}", "", text)
 
 
-def faults(notebook: NotebookNode, root: Path) -> Iterator[str]:
-    """What is wrong with a notebook's outputs, a sentence each."""
+def faults(notebook: NotebookNode, root: Path, sizes: bool = True) -> Iterator[str]:
+    """What is wrong with a notebook's outputs, a sentence each; `sizes` are limited in what is committed."""
     for cell in code_cells(notebook):
         for output in cell.outputs:
             for key, facts in _output_faults(cell, output, [root, Path.home(), Path(tempfile.gettempdir())]):
-                yield f"cell {cell.id} {WORDS[key].format(**facts)}"
+                if sizes or key != "figure":
+                    yield f"cell {cell.id} {WORDS[key].format(**facts)}"
     size = len(nbformat.writes(notebook).encode())
-    if size > MOST_NOTEBOOK:
+    if sizes and size > MOST_NOTEBOOK:
         largest = max(notebook.cells, key=lambda cell: len(str(cell)))
         yield WORDS["notebook"].format(size=size / 1000, most=MOST_NOTEBOOK / 1000, cell=largest.id)
 

@@ -76,11 +76,14 @@ class Run:
         return ", ".join(parts)
 
 
-def run_lesson(lesson: Lesson, committed: NotebookNode | None = None, progress: bool = True, limit: int = 600) -> Run:
+def run_lesson(
+    lesson: Lesson, committed: NotebookNode | None = None, progress: bool = True, limit: int = 600,
+    vectors: bool = False,
+) -> Run:  # fmt: skip
     """Execute a lesson in an empty folder, and normalize what it gives.
 
     Cells tagged "pretrained" take their outputs from `committed` where their weights are missing. `limit` is the most
-    seconds that a cell may take.
+    seconds that a cell may take. `vectors`: its figures are SVG, for slides and paper, in place of PNG.
 
     Raises:
         LessonError: if a cell raises, if the kernel dies, if the lesson leaves files
@@ -92,6 +95,7 @@ def run_lesson(lesson: Lesson, committed: NotebookNode | None = None, progress: 
     skipped = tagged if missing or not (names or cached) else []
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lesson") as folder, _environment(lesson, Path(folder), names, missing):
+        os.environ["COURSE_FIGURES"] = "svg" if vectors else "png"
         apart = {cell.id for cell in skipped}
         processor, megabytes = _execute(lesson, notebook, Path(folder) / "empty", apart, progress, limit)
     seconds = time.monotonic() - start

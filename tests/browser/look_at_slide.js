@@ -40,6 +40,8 @@
       if (!e.complete || !e.naturalWidth) say('picture missing', e.alt);
       if ((e.alt || '').length < 20) say('picture without words', e.outerHTML.slice(0, 40));
       const drawn = Math.min(rect.width / e.naturalWidth, rect.height / e.naturalHeight) / Reveal.getScale();
+      const letters = e.dataset.points * 4 / 3 * drawn;  // a point is 4/3 of a pixel; NaN where no figure says it
+      if (letters < least - .05) say(`letters of ${letters.toFixed(1)} px`, e.alt);
       if (drawn * e.naturalHeight < 150 && drawn * e.naturalWidth < 600) say(`picture of ${Math.round(drawn * e.naturalWidth)} px`, e.alt);
     }
     if (e.tagName === 'MJX-CONTAINER' && e.parentElement.clientWidth && rect.width > e.parentElement.getBoundingClientRect().width + 2) say('formula too wide', e.textContent);

@@ -175,7 +175,7 @@ def test_each_difference_from_the_source_is_said(root, change, sentence):
 
 
 def test_a_changed_source_is_found(root, built, monkeypatch):
-    monkeypatch.setattr(building, "run_lesson", lambda *_: built[1])
+    monkeypatch.setattr(building, "run_lesson", lambda *_, **__: built[1])
     write(root, LESSON.replace("places", "spots"))
     faults, _ = check("01_fake", root, progress=False)
     assert faults[0] == "cell opening: its text isn't that of the source"
@@ -195,7 +195,7 @@ def test_outputs_of_another_kind_are_found(built):
 
 
 def test_a_leak_in_the_stored_outputs_is_found(root, built, monkeypatch):
-    monkeypatch.setattr(building, "run_lesson", lambda *_: built[1])
+    monkeypatch.setattr(building, "run_lesson", lambda *_, **__: built[1])
     path = root / "notebooks/01_fake.ipynb"
     path.write_text(path.read_text().replace('"before\\n', f'"before {Path.home()}/x\\n'))
     assert check("01_fake", root, progress=False)[0] == [f"cell sum shows a path of this machine: {Path.home()}/x"]

@@ -154,7 +154,7 @@ def built(tmp_path_factory):
     into = tmp_path_factory.mktemp("slides")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decks, "differences", lambda lesson, notebook: [])
-        return decks.write_deck("01_linear_models", ROOT, into, progress=False)
+        return decks.write_deck("01_linear_models", ROOT, into, draft=True, progress=False)
 
 
 def test_a_deck_names_nothing_outside_of_its_folder(built):
@@ -193,7 +193,7 @@ def test_the_decks_of_the_course_are_lectures(name):
 
 def test_faults_name_the_slide(tmp_path, monkeypatch, lesson):
     read(tmp_path, text_of().replace("Text.", "{{figure:pictur}}", 1).replace("Text.", "77.7%", 1))
-    monkeypatch.setattr(decks, "executed", lambda *arguments: None)
+    monkeypatch.setattr(decks, "drawn", lambda *arguments: None)
     monkeypatch.setattr(decks, "Lesson", lambda notebook: lesson)
     with pytest.raises(LessonError) as error:
         decks.write_deck("01_a", tmp_path, tmp_path / "out")
@@ -211,15 +211,15 @@ def test_a_lesson_that_fails_is_named(tmp_path):
         decks.write_deck("01_a", tmp_path, tmp_path / "out", progress=False)
 
 
-def test_a_lesson_is_run_only_if_it_is_out_of_step(monkeypatch):
+def test_a_draft_runs_a_lesson_only_if_it_is_out_of_step(monkeypatch):
     ran = []
     monkeypatch.setattr(
         decks, "build", lambda *arguments: ran.append(arguments) or type("Run", (), {"notebook": "new"})
     )
     monkeypatch.setattr(decks, "differences", lambda lesson, notebook: iter([]))
-    assert decks.executed("01_linear_models", ROOT, False).cells and not ran
+    assert decks.in_step("01_linear_models", ROOT, False).cells and not ran
     monkeypatch.setattr(decks, "differences", lambda lesson, notebook: iter(["the library has changed"]))
-    assert decks.executed("01_linear_models", ROOT, False) == "new" and len(ran) == 1
+    assert decks.in_step("01_linear_models", ROOT, False) == "new" and len(ran) == 1
 
 
 def test_unknown_lessons(tmp_path):
@@ -249,3 +249,25 @@ def test_references_explain_themselves():
     assert all(
         f"{{{{{kind}:" in (references.__doc__ or "") for kind in ("figure", "code", "output", "widget", "formula")
     )
+
+
+def test_a_lesson_is_drawn_once_and_again_when_it_changed(tmp_path):
+    root = tmp_path
+    path = source.deck_of("01_a", root).parent / "01_a.py"
+    path.parent.mkdir(parents=True)
+    text = '# %% id="a"\nimport os\n\nprint(os.environ["COURSE_FIGURES"], "VERSION")\n'
+    for version in "12":
+        path.write_text(text.replace("VERSION", version), "utf-8")
+        assert decks.drawn("01_a", root, False).cells[0].outputs[0].text == f"svg {version}\n"
+        (kept,) = (root / "build" / "vectors").iterdir()  # the older one is gone
+    kept.write_text(kept.read_text("utf-8").replace("svg 2", "kept"), "utf-8")
+    assert decks.drawn("01_a", root, False).cells[0].outputs[0].text == "kept\n"
+
+
+def test_the_upper_part_of_a_vector_figure(lesson):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50"></svg>'
+    address = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    (shown,) = lesson.cells["picture"].outputs[:1]
+    shown.data["text/html"] = IMAGE.replace("data:image/png;base64,AAAA", address)
+    cut = re.search(r'base64,([^"]*)"', lesson.figure("picture", "1, top 40"))
+    assert cut and base64.b64decode(cut[1]).decode() == svg.replace('"50pt"', '"20pt"').replace("90 50", "90 20")

@@ -1,10 +1,12 @@
 """A deck as a folder: the lecture's words, the lesson's outputs, and every file that shows them."""
 
 import html
+import multiprocessing
 import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +14,11 @@ import matplotlib
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
+from tqdm import tqdm
 
-from course_lib.classroom.build import build, committed, differences
+from course_lib.classroom.build import build, committed, differences, drawn_path, keep_drawn, unchecked
 from course_lib.classroom.lesson import LessonError, nearest, read_lesson, select
+from course_lib.classroom.run import run_lesson
 from course_lib.classroom.slides.references import Lesson
 from course_lib.classroom.slides.source import LABELS, Slide, deck_of, read_deck
 
@@ -27,6 +31,7 @@ WORDS = {
     "intro": "Each deck is a folder of its own that needs no network. S opens the speaker's view, F fills the screen, "
     "O shows all slides; in a widget the keys are the widget's, and Escape gives them back.",
     "row": "{slides} slides, {minutes:g} minutes",
+    "drawing": "figures",
     "pdf": "PDF",
     "pdf-notes": "PDF with notes",
 }
@@ -68,8 +73,8 @@ def decks(names: list[str], root: Path) -> list[str]:
     return chosen
 
 
-def executed(name: str, root: Path, progress: bool) -> NotebookNode:
-    """The lesson's notebook with outputs: the committed one where it is in step, else built now.
+def in_step(name: str, root: Path, progress: bool = True) -> NotebookNode:
+    """The lesson's own notebook, built now if it isn't in step.
 
     Raises:
         LessonError: if the lesson fails (which cell, with what)
@@ -81,14 +86,42 @@ def executed(name: str, root: Path, progress: bool) -> NotebookNode:
     return notebook
 
 
-def write_deck(name: str, root: Path, into: Path, progress: bool = True) -> Deck:
-    """Write the deck of a lesson into a folder of its own inside `into`.
+def drawn(name: str, root: Path, progress: bool = True) -> NotebookNode:
+    """The lesson's notebook with its figures as vectors, run if it isn't kept yet.
+
+    Raises:
+        LessonError: if the lesson fails (which cell, with what), or a claim isn't checked
+    """
+    kept = drawn_path(name, root)
+    if not kept.exists():
+        lesson = read_lesson(name, root)
+        run = run_lesson(lesson, committed(lesson), progress, vectors=True)
+        if faults := list(unchecked(run)):
+            raise LessonError("\n".join(faults))
+        keep_drawn(run)
+    notebook: NotebookNode = nbformat.read(kept, as_version=4)
+    return notebook
+
+
+def draw(names: list[str], root: Path, progress: bool = True) -> None:
+    """Run the lessons whose figures aren't drawn yet, two at a time; what fails is said when its deck is written."""
+    new = [name for name in names if not drawn_path(name, root).exists()]
+    if len(new) < 2:
+        return
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(drawn, name, root, False) for name in new]
+        for done in tqdm(as_completed(running), WORDS["drawing"], len(new), unit="lesson", disable=not progress):
+            done.exception()
+
+
+def write_deck(name: str, root: Path, into: Path, draft: bool = False, progress: bool = True) -> Deck:
+    """Write the deck of a lesson into a folder of its own inside `into`; a `draft` has the notebook's own pictures.
 
     Raises:
         LessonError: with a line for each fault of the deck, or of the lesson
     """
     slides = read_deck(name, root)
-    lesson = Lesson(executed(name, root, progress))
+    lesson = Lesson(in_step(name, root, progress) if draft else drawn(name, root, progress))
     cells, faults = [], []
     for number, slide in enumerate(slides):
         try:

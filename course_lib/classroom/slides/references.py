@@ -83,6 +83,7 @@ class Lesson:
         picture = re.sub(r' (?:style|width|height)="[^"]*"', "", found[int(which) - 1])
         if share:
             picture = re.sub(r'(?<=src="data:image/png;base64,)[^"]*', lambda match: _top(match[0], share), picture)
+            picture = re.sub(r'(?<=src="data:image/svg\+xml;base64,)[^"]*', lambda m: _top_svg(m[0], share), picture)
         return f"<figure>{picture}</figure>"
 
     def code(self, cell: str, names: str = "") -> str:
@@ -169,3 +170,14 @@ def _definitions(source: str) -> dict[str, str]:
         for name in names:
             found.setdefault(name, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
     return found
+
+
+def _top_svg(svg: str, share: int) -> str:
+    """The upper part of an embedded SVG, `share` per cent of its height."""
+    text = base64.b64decode(svg).decode()
+    root = re.search(r'<svg\b[^>]*?height="([\d.]+)pt"[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    assert root, "matplotlib writes a height and a viewBox"
+    height, wide, high = (float(part) for part in root.groups())
+    part = root[0].replace(f'height="{root[1]}pt"', f'height="{height * share / 100:g}pt"')
+    part = part.replace(f'viewBox="0 0 {root[2]} {root[3]}"', f'viewBox="0 0 {wide:g} {high * share / 100:g}"')
+    return base64.b64encode(text.replace(root[0], part).encode()).decode()
