@@ -8,6 +8,7 @@ import base64
 import html
 import io
 import os
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -49,6 +50,8 @@ WORDS = {
 }
 """The words that figures add by themselves."""
 MOST_BYTES = 60_000
+SLIDE, SLIDE_LETTERS = (1152, 470), 19.5
+"""The pixels that a figure has on a slide, and the least height of its letters there."""
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=3, foreground="white")]
 
 
@@ -115,9 +118,11 @@ def draw_box(ax: Axes, box: Sequence[Any] | Tensor, colour: str = PALETTE["black
     line = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=colour, lw=2, ls="--" if second else "-", gid="box")
     line.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
     ax.add_patch(line)
-    ax.text(
-        x0, y1 if second else y0, label, color=colour, fontsize=8, va="top" if second else "bottom", path_effects=HALO
-    )
+    y = y1 if second else y0
+    bottom, top = ax.get_ylim()
+    at_edge = abs(y - (bottom if second else top)) < 0.15 * abs(bottom - top)
+    below = second != at_edge  # inside the box, where the picture ends
+    ax.text(x0, y, label, color=colour, fontsize=8, va="top" if below else "bottom", path_effects=HALO)
 
 
 def draw_mask(ax: Axes, mask: Any, colour: str = PALETTE["black"]) -> None:
@@ -258,6 +263,19 @@ def embedded(figure: Figure, alt: str, width: int | None = None, most: int | Non
 
 
 def _vectors(figure: Figure, alt: str) -> str:
+    """A figure for a slide: letters that would be too small there are enlarged, and titles broken to fit.
+
+    Of a page, a figure with subfigures, a slide shows a part over its whole width.
+    """
+    for _ in range(3):  # larger letters make a larger figure, which is shown smaller
+        figure.draw_without_rendering()
+        wide, high = (72 * float(side) for side in figure.get_tightbbox().size)
+        least = SLIDE_LETTERS / (SLIDE[0] / wide if figure.subfigs else min(SLIDE[0] / wide, SLIDE[1] / high))
+        for text in figure.findobj(Text):
+            text.set_fontsize(max(text.get_fontsize(), least))
+        for ax in figure.axes:
+            if grid := ax.get_gridspec():
+                _wrap(ax.title, 0.95 * ax.figure.bbox.width / grid.ncols)
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "course"}):  # the same names of parts in each run
         figure.savefig(file, format="svg", bbox_inches="tight", facecolor="white", metadata={"Date": None})
@@ -265,6 +283,13 @@ def _vectors(figure: Figure, alt: str) -> str:
     plt.close(figure)
     address = f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
     return f'<img alt="{html.escape(alt)}" data-points="{min(sizes, default=99):g}" src="{address}">'
+
+
+def _wrap(title: Text, most: float) -> None:
+    words, width = title.get_text().replace("\n", " "), title.get_window_extent().width
+    if width > most:
+        letters = max(8, int(len(words) * most / width))
+        title.set_text(textwrap.fill(words, letters, break_long_words=False, break_on_hyphens=False))
 
 
 def _draw(ax: Axes, pixels: np.ndarray) -> None:
@@ -313,3 +338,5 @@ def _colour_bar(axes: Any, signed: bool, limit: float, label: str, beyond: tuple
     bar = figure.colorbar(mappable, ax=axes, fraction=0.046, pad=0.04, extend=ends, label=label)
     ticks = [-limit, 0, limit] if signed else [0, limit / 2, limit]
     bar.set_ticks(ticks if limit else [0], labels=[f"{float(f'{tick:.2g}'):g}" for tick in ticks] if limit else ["0"])
+    for text, place in zip(bar.ax.get_yticklabels(), ("bottom", "center", "top"), strict=False):
+        text.set_verticalalignment(place)  # the outer numbers end where the bar does, clear of title and neighbours

@@ -310,18 +310,22 @@ def test_a_photograph_does_not_cost_a_map_its_colours(shown: list[str]) -> None:
         assert np.abs(colours - colour).max(1).min() <= 12
 
 
-def test_a_figure_for_slides_is_made_of_vectors_and_says_its_smallest_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_for_slides_is_made_of_vectors_and_its_smallest_letters_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_FIGURES", "svg")
     texts = []
     for _ in range(2):
-        figure, ax = plt.subplots()
-        ax.set_title("large", fontsize=14)
+        figure, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
+        ax = axes[0]
+        ax.set_title("guided backpropagation, on a photograph", fontsize=14)
         ax.text(0, 0, "small", fontsize=7)
         ax.text(0, 0, "unseen", fontsize=3, visible=False)
         texts.append(figures.embedded(figure, "Nothing but a title and a word in the corner."))
-    assert texts[0] == texts[1] and 'data-points="7"' in texts[0] and 'alt="Nothing but' in texts[0]
-    address = re.search('src="data:image/svg[+]xml;base64,([^"]*)"', texts[0])
-    assert address and b"<svg" in base64.b64decode(address[1])
+    assert texts[0] == texts[1] and 'alt="Nothing but' in texts[0]
+    points, address = re.findall('data-points="([^"]*)" src="data:image/svg[+]xml;base64,([^"]*)"', texts[0])[0]
+    svg = base64.b64decode(address).decode()
+    wide, high = (float(re.findall(f'{side}="([0-9.]+)pt"', svg)[0]) for side in ("width", "height"))
+    assert float(points) * min(figures.SLIDE[0] / wide, figures.SLIDE[1] / high) > 18
+    assert ax.get_title().replace("\n", " ") == "guided backpropagation, on a photograph" and "\n" in ax.get_title()
 
 
 @pytest.mark.parametrize("alt", ["", "  ", "A figure.", "figure 1           "])

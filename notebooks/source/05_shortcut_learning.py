@@ -233,7 +233,8 @@ def share(method: str, case: tuple[str, str], column: str) -> list[float]:
 
 
 figure, axes = plt.subplots(1, 2, figsize=(9.2, 4.6), sharey=True, layout="constrained")
-for ax, column, area in zip(axes, ("background", "far"), ("area", "far area"), strict=True):
+panels = ("on the background", "background", "area"), ("far from the creature", "far", "far area")
+for ax, (title, column, area) in zip(axes, panels, strict=True):
     for shift, case, (colour, _, marker) in zip((-0.22, 0, 0.22), cases, figures.STYLES, strict=False):
         colour = figures.PALETTE[colour]
         label = "control" if case[0] != "as they are" else "on black" if case[1] == "rounded" else "on white"
@@ -241,10 +242,11 @@ for ax, column, area in zip(axes, ("background", "far"), ("area", "far area"), s
             values = share(method, case, column)
             ax.plot(values, [place + shift] * len(values), marker, color=colour, ms=4, label=label if not place else "")
     ax.axvline(share(methods[0], cases[0], area)[0], color="black", lw=1, ls="--", label="area")
-    ax.set(xlabel=f"share of the evidence, {column}", xlim=(-0.03, 1))
+    ax.set(title=title, xlim=(-0.03, 1))
 axes[0].set_yticks(range(len(methods)), methods)
 axes[0].invert_yaxis()
-axes[1].legend(fontsize=8, loc="lower right")
+figure.supxlabel("share of the evidence", fontsize=10)
+figure.legend(*axes[1].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
 figures.show(
     figure,
     alt="For each method the share of evidence on the background, and far from the creature, of five shortcut networks "

@@ -44,7 +44,7 @@ METHODS = (
 with torch.no_grad():
     print({name: round(float(logit), 1) for name, logit in zip(classes, model(x)[0], strict=True)})
 
-panels = [figures.Panel(f"{two.captions[0]}", x)]
+panels = [figures.Panel("the picture", x)]
 panels += [figures.Panel(name, heat_map=explain(model, x, target, name).map[0]) for name in METHODS]
 figure = figures.compare([panels[:4], panels[4:8], panels[8:]], shared=False, label="")
 figures.show(figure, alt=f"A scene with two shapes, and eleven maps that explain its logit for {classes[target]}.")

@@ -85,16 +85,23 @@ figures.show(figure, alt="A scene with its deciding object outlined, and seven h
 # %% id="masks"
 names = ("Grad-CAM", "gradient x input", "guided backpropagation", *CONTROLS)
 hits: dict[tuple[str, str], float] = {}
-for network in ("scenes_two_fc", "vehicles"):
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained", sharey=True)
+for ax, network in zip(axes, ("scenes_two_fc", "vehicles"), strict=True):
     masks = pictures_of(network)[2][:100]
     print(f"{network}: the object covers {masks.float().mean():.0%} of the picture")
-    for name in names:
+    for level, name in enumerate(names):
         maps = heat_maps(name, network, 100)
         hit, mass = pointing(maps, masks), mass_in_mask(maps, masks)
         hits[network, name] = float(hit.float().mean())
         low, high = interval95(hit)
         print(f"  {name:24} points at it in {hits[network, name]:4.0%} ({low:.0%} to {high:.0%}), ", end="")
         print(f"mass {mass.mean():.2f} ({'{:.2f} to {:.2f}'.format(*interval95(mass))})")
+        colour = figures.PALETTE["vermilion" if name in CONTROLS else "blue"]
+        ax.plot([low, high], [level] * 2, color=colour)
+        ax.plot(hits[network, name], level, "s" if name in CONTROLS else "o", color=colour)
+    ax.set(title=network, xlabel="peak on the object", xlim=(0, 1.02), yticks=range(len(names)), yticklabels=names)
+axes[0].invert_yaxis()
+figures.show(figure, alt="How often three explanations and the controls (squares) point at the object, with intervals.")
 cubed = maps.double() ** 3
 claim("pointing-keeps", pointing(cubed, masks).float().mean(), pointing(maps, masks).float().mean())
 claim("mass-moves", bool(mass_in_mask(cubed, masks).mean() > 1.1 * mass_in_mask(maps, masks).mean()), True)
