@@ -310,7 +310,7 @@ def test_a_photograph_does_not_cost_a_map_its_colours(shown: list[str]) -> None:
         assert np.abs(colours - colour).max(1).min() <= 12
 
 
-def test_a_figure_for_slides_is_made_of_vectors_and_its_smallest_letters_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_for_slides_is_vectors_with_letters_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_FIGURES", "svg")
     texts = []
     for _ in range(2):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from course_lib.classroom.lesson import ROOT
 from course_lib.classroom.slides.deck import Deck, decks, write_deck
@@ -110,6 +110,20 @@ def test_widgets_answer_to_keys(opened: tuple[Page, dict[str, Any]], deck: Deck)
         page.keyboard.press("Escape")
         page.keyboard.press("ArrowRight")
         assert page.evaluate("Reveal.getIndices().h") == slide + 1
+
+
+def test_the_speaker_sees_notes_and_what_comes_next(browser: Browser) -> None:
+    deck = write_deck(decks([], ROOT)[0], ROOT, ROOT / "build" / "slides", progress=False)
+    with browser.new_context(offline=True) as context:
+        page = open_deck(context.new_page(), deck)
+        page.evaluate("Reveal.slide(1)")
+        title = page.evaluate("Reveal.getCurrentSlide().querySelector('h2').innerText")
+        with page.expect_popup() as opening:
+            page.keyboard.press("s")
+        notes = opening.value.locator(".speaker-controls-notes")
+        expect(notes).to_contain_text("Say:", timeout=20_000)
+        expect(notes).to_contain_text(title)
+        assert len(opening.value.frames) == 3  # itself, this slide, and the next
 
 
 def test_a_pdf_has_a_page_for_each_slide(deck: Deck, browser: Browser) -> None:
