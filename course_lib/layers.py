@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from course_lib.recording import INPUT, check_model
 
@@ -68,7 +69,9 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
 
     A block comes after its parts, since what it gives out is ready only then. One forward pass without gradients.
     Where the shape leaves it open, (h, w) is the pair of axes whose proportions come nearest to the picture's; a
-    sequence of tokens is such a grid after a few tokens of another kind.
+    sequence of tokens is such a grid after a few tokens of another kind. No grid have the tokens of a window
+    (`WindowPartition`) and what looks like attention between tokens; not listed is what is made from parameters alone.
+    A grid is taken to lie over the whole picture: a network that crops, pads or turns it places its cells by itself.
 
     Args:
         model: in eval mode
@@ -92,10 +95,20 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
     height, width = picture.shape[-2:]
     reached: list[tuple[str, str, tuple[int, ...]]] = []
     handles = []
+    own: list[Tensor] = [*model.parameters(), *model.buffers()]
+    places = {tensor.untyped_storage().data_ptr() for tensor in own}
+
+    def fixed(value: Any) -> bool:
+        return isinstance(value, Tensor) and value.untyped_storage().data_ptr() in places
 
     def note(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.is_floating_point() and output.shape[:1] == picture.shape[:1]:
+        def hook(module: nn.Module, args: Any, given: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                return
+            if all(map(fixed, tree_leaves((args, given)))):  # a table of relative positions, a weight, not the picture
+                own.append(output)  # kept, so that nobody gets its place in memory
+                places.add(output.untyped_storage().data_ptr())
+            elif output.is_floating_point() and output.shape[:1] == picture.shape[:1]:
                 reached.append((name, type(module).__name__, tuple(output.shape[1:])))
 
         return hook
@@ -103,18 +116,25 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
     try:
         for name, module in model.named_modules():
             if name:
-                handles.append(module.register_forward_hook(note(name)))
+                handles.append(module.register_forward_hook(note(name), with_kwargs=True))
         with torch.no_grad():
             model(picture)
     finally:
         for handle in handles:
             handle.remove()
     names = [name for name, _, _ in reached]
-    listed = []
+    listed: list[Layer] = []
+    tokens: set[int] = set()
+    windows = False
     for place, (name, kind, shape) in enumerate(reached):
         # a module that is called "input" isn't the pictures
         call = f":{names[: place + 1].count(name)}" if names.count(name) > 1 or name == INPUT else ""
         layout, prefix, grid = _grid(shape, height, width)
+        windows = kind == "WindowPartition" or windows and kind != "WindowDepartition"
+        if layout == "BTK":
+            tokens.add(shape[0])
+        elif windows or grid and grid[0] == grid[1] in tokens:
+            layout, prefix, grid = None, 0, None
         cell = (height / grid[0], width / grid[1]) if grid else None
         listed.append(Layer(name + call, kind, shape, grid, cell, layout, prefix))
     return listed

@@ -116,6 +116,38 @@ def test_a_vision_transformer():
     assert block.to_grid(tokens)[0, 3].equal(torch.arange(1.0, 17).view(4, 4))  # row by row, without the class token
 
 
+class Attention(Tokens):
+    """Tokens whose attention, 64 x 64 between 64 tokens, goes through a module; its weights could pass for a grid."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.weights, self.positions = nn.Softmax(-1), nn.Linear(2, 6)
+        self.register_buffer("table", torch.rand(1, 8, 8, 2))
+        self.scaled = nn.utils.parametrizations.spectral_norm(nn.Conv2d(6, 1, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.block(self.patches(x).flatten(2).transpose(1, 2) + self.positions(self.table).flatten(1, 2))
+        tokens = self.weights(tokens[:, None] @ tokens[:, None].mT)[:, 0] @ tokens
+        return self.head(tokens.mean(1)) + self.scaled(tokens.mT.unflatten(2, (8, 8))).mean()
+
+
+def test_what_looks_like_a_grid_and_is_none():
+    found = listed(Attention().eval())
+    assert found["weights"].shape == (1, 64, 64) and found["weights"].grid is None
+    assert found["patches"].grid == found["block"].grid == found["scaled"].grid == (8, 8)
+    assert not [name for name in found if "positions" in name or "parametrizations" in name]
+
+
+def test_the_windows_of_maxvit_and_the_tables_of_swin_are_no_grid():
+    found = listed(models.MaxVit((64, 64), 8, 4, [8], [1], 8, 0.0, num_classes=3).eval())
+    inside = {layer.shape: layer.grid for name, layer in found.items() if "attn_layer" in name}
+    assert inside[(16, 16, 8)] is None, "16 windows of 16 tokens"
+    assert not any(inside.values())
+    assert found["blocks.0.layers.0.layers.window_attention"].grid == (16, 16)
+    found = listed(models.swin_v2_t().eval())
+    assert found["features.1.0.mlp"].grid == (16, 16) and not [name for name in found if "cpb_mlp" in name]
+
+
 def test_to_grid():
     stacked = torch.randn(3, 2, 4, 5, 6)  # (S, B, ...)
     assert Layer("a", "X", (4, 5, 6), (5, 6), (1, 1), "BKHW").to_grid(stacked) is stacked
