@@ -85,7 +85,7 @@ def _independent(names: list[str]) -> str:
     return (
         f"The score does not depend on {_quoted(names)}, so its gradient there says nothing: the layer lies "
         "beside or after the path to the score (choose an earlier one), or the score was computed without gradients "
-        "(compute it inside the `with`)."
+        "(compute it inside the `with`, and take no_grad and detach out of the model's forward)."
     )
 
 
@@ -195,20 +195,32 @@ def check_model(model: nn.Module) -> None:
     """Say in a sentence why a model can't be recorded: TypeError if it isn't an `nn.Module`, else ValueError."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"A model is a torch.nn.Module, not a {type(model).__name__}.")
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        raise ValueError(f"{type(model).__name__} runs copies of the model that can't be recorded: pass model.module.")
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError("A scripted or traced model can't be recorded: pass the model it was made from.")
-    if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+    tensors = (*model.parameters(), *model.buffers())
+    if any(map(nn.parameter.is_lazy, tensors)):
+        raise ValueError("The model has lazy layers without numbers yet: call it once with a picture.")
+    if any(tensor.is_inference() for tensor in tensors):
         raise ValueError("The model was made under torch.inference_mode, so it has no gradient: make it outside.")
     for name, module in model.named_modules():
-        if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None):
-            raise ValueError("A compiled model skips what records it: pass the model it was compiled from.")
+        kind, at, made = type(module).__name__, f" ({name!r})" if name else "", None
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            instead = f"put model.{name}.module in the place of model.{name}" if name else "pass model.module"
+            raise ValueError(f"{kind} runs copies of the model that can't be recorded: {instead}.")
+        if isinstance(module, torch.jit.ScriptModule):
+            made = f"A scripted or traced model can't be recorded{at}: pass the model it was made from."
+        elif hasattr(module, "range_constraints"):
+            made = f"An exported model has no layers to record{at}: pass the model it was exported from."
+        elif ".quantized." in type(module).__module__ and kind != "FloatFunctional":
+            made = f"A quantized model has no gradient{at}: pass the model it was made from."
+        elif (hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None)
+              or hasattr(module.forward, "_torchdynamo_orig_callable")):  # fmt: skip
+            made = f"A compiled model skips what records it{at}: pass the model it was compiled from."
+        if made:
+            raise ValueError(made)
         changes = any(True for _ in module.buffers(recurse=False)) or bool(getattr(module, "dropout", False))
-        random = isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in type(module).__name__
+        random = isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in kind
         if module.training and (changes or random):
             raise ValueError(
-                f"The model is in train mode: {name!r} ({type(module).__name__}) would change it or act at random. "
+                f"The model is in train mode: {name!r} ({kind}) would change it or act at random. "
                 "Call model.eval() first."
             )
 
@@ -270,7 +282,7 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
                 "choose a layer inside or before it."
             )
         if torch.is_inference_mode_enabled():
-            raise ValueError("torch.inference_mode keeps no gradient: call the model outside of it.")
+            raise ValueError("torch.inference_mode keeps no gradient: call the model outside of it (its forward, too).")
         # The earliest layer becomes a leaf, and what follows is differentiated, also under a no_grad of the model's.
         point = value if value.requires_grad else value.detach().clone().requires_grad_()
         torch.set_grad_enabled(True)

@@ -20,7 +20,7 @@ from course_lib.layers import layers as list_layers
 from course_lib.methods.registry import METHODS, find_layer, find_method
 from course_lib.networks import Network
 from course_lib.preprocessing import Preprocessing, check_pictures
-from course_lib.recording import check_target
+from course_lib.recording import check_model, check_target
 from course_lib.widgets.page import PageWidget, png, source
 from course_lib.widgets.picker_state import (
     CHANNELS,
@@ -56,7 +56,7 @@ class Given:
         low, high = float(seen.min()), float(seen.max())
         if low < 0 or high > 1:  # normalized by somebody else: stretched into what can be seen
             seen = (seen - low) / (high - low)
-        pixels = np.floor(255 * seen.permute(1, 2, 0).cpu().numpy() + 0.5).astype(np.uint8)
+        pixels = np.floor(255 * seen.permute(1, 2, 0).cpu().float().numpy() + 0.5).astype(np.uint8)
         return cls(name, tensor, pixels, _resized(pixels, THUMB, THUMB).tobytes())
 
 
@@ -244,6 +244,7 @@ def pick_layers(
     if isinstance(model, Network):
         classes, preprocessing = classes or model.classes, preprocessing or model.preprocessing
         model = model.model
+    check_model(model)  # before anything runs: in train mode a call would change it
     given = _named(pictures)
     if not given:
         raise ValueError("Give at least one picture to explain.")
