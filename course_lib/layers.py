@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from course_lib.recording import INPUT, check_model
+from course_lib.recording import INPUT, check_model, eagerly
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def layers(model: nn.Module, picture: Tensor) -> list[Layer]:
         for name, module in model.named_modules():
             if name:
                 handles.append(module.register_forward_hook(note(name), with_kwargs=True))
-        with torch.no_grad():
+        with torch.no_grad(), eagerly():
             model(picture)
     finally:
         for handle in handles:

@@ -5,8 +5,9 @@ Recording is separate from explaining: a method gets tensors and returns a map, 
 
 import difflib
 import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -73,7 +74,11 @@ class Tape:
             scores = _scores(score, self.output)
             if not scores.requires_grad:
                 raise ValueError(_independent(list(self._points)))
-            passes = [_backward(one, list(self._points.values())) for one in scores.reshape(-1)]
+            points = list(self._points.values())
+            with _in_place_said():
+                passes = [
+                    torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in scores.reshape(-1)
+                ]
         unused = [name for name, gradient in zip(self._points, passes[0], strict=True) if gradient is None]
         if unused:
             raise ValueError(_independent(unused))
@@ -89,16 +94,23 @@ def _independent(names: list[str]) -> str:
     )
 
 
-def _backward(score: Tensor, points: list[Tensor]) -> tuple[Tensor, ...]:
+@contextmanager
+def _in_place_said() -> Iterator[None]:
     try:
-        return torch.autograd.grad(score, points, retain_graph=True, allow_unused=True)
+        yield
     except RuntimeError as error:
-        if "inplace operation" not in str(error):
+        if "inplace" not in str(error) and "in-place" not in str(error):
             raise
         raise ValueError(
             "The model overwrites in place what its own backward pass needs, so there is no gradient: in its code, "
             "write y = 2 * y for y *= 2, and inplace=False."
         ) from error
+
+
+def eagerly() -> AbstractContextManager[None]:
+    """Where a part of a model is a compiled function, run what it was made from: only that meets the hooks."""
+    stance = getattr(torch.compiler, "set_stance", None) if "torch._dynamo" in sys.modules else None
+    return stance("force_eager") if stance else nullcontext()
 
 
 def _scores(score: Score, output: Any) -> Tensor:
@@ -321,7 +333,8 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
     frozen: list[nn.Parameter] = []
     with ExitStack() as undo:
         undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-        undo.enter_context(torch.inference_mode(False))
+        for mode in (torch.inference_mode(False), eagerly(), _in_place_said()):
+            undo.enter_context(mode)
         # cuDNN differentiates recurrent layers in train mode only
         if any(isinstance(module, nn.RNNBase) for module in model.modules()):
             undo.enter_context(torch.backends.cudnn.flags(enabled=False))

@@ -198,8 +198,8 @@ def _through_head(method: Method, model: nn.Module, activations: Tensor, logits:
         )
     raw = method.function(activations, weight)
     bias = heads[-1].bias.detach()[target] if heads[-1].bias is not None else torch.zeros((), dtype=raw.dtype)
-    claimed, logit = raw.mean((-2, -1)) + bias, logits[:, target]
-    tolerance = max(1e-3, 8 * torch.finfo(raw.dtype).eps)
+    claimed, logit = (raw.mean((-2, -1)) + bias).double(), logits[:, target].double()
+    tolerance = max(1e-3, *(8 * torch.finfo(values.dtype).eps for values in (raw, logits)))  # autocast mixes them
     if not torch.allclose(claimed, logit, rtol=tolerance, atol=tolerance * float(logits.abs().max())):
         worst = int((claimed - logit).abs().argmax())
         raise ValueError(
