@@ -380,7 +380,7 @@ REFUSED_ANYWHERE: dict[str, tuple[Callable[[], Any], str]] = {  # also by `layer
     "compiled in place": (compiled_in_place, COMPILED % ""),
     "compiled inside": (lambda: inside(torch.compile), COMPILED % AT_B),
     "a compiled forward": (compiled_forward, COMPILED % ""),
-    "exported": (lambda: torch.export.export(Net(), (pictures(),)).module(), "An exported model has no layers to record"),
+    "exported": (lambda: torch.export.export(Net(), (pictures(),)).module(), "An exported model has no layers to"),
     "quantized": (quantized, QUANTIZED % " ('head')"),
     "lazy": (lambda: nn.Sequential(nn.LazyConv2d(2, 3)), "The model has lazy layers without numbers yet: call it once"),
     "made in inference_mode": (made_in_inference_mode, "was made under torch.inference_mode"),
