@@ -179,12 +179,24 @@ def check_target(target: Any, output: Any) -> int:
     return index
 
 
+def copies_per_pass(pictures: Tensor, batch: int) -> int:
+    """How many copies of the pictures fit into a pass of `batch` pictures of 224 x 224 or less, fewer of larger ones.
+
+    >>> copies_per_pass(torch.zeros(2, 3, 64, 64), 32), copies_per_pass(torch.zeros(1, 3, 448, 448), 32)
+    (16, 8)
+    """
+    most = 224**2
+    return max(1, batch * most // max(most, pictures.shape[-2] * pictures.shape[-1]) // len(pictures))
+
+
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
 def find_module(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, int | None]:
     """The layer's name as the tape's key, its module, and which of its calls is meant (None: it has only one)."""
+    if isinstance(wanted, str) and (at_once := _descend(model, wanted)) is not None:
+        return wanted, at_once, None
     modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(wanted, nn.Module):
         for name, module in modules.items():
@@ -193,8 +205,6 @@ def find_module(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Modu
         raise LookupError(f"The layer {type(wanted).__name__} is not part of this {type(model).__name__}.")
     if not isinstance(wanted, str):
         raise TypeError(f"A layer is a dotted name or a module of the model, not {wanted!r}.")
-    if wanted in modules:
-        return wanted, modules[wanted], None
     name, colon, call = wanted.rpartition(":")
     if colon and call.isdigit() and int(call) > 0 and name in modules:
         return wanted, modules[name], int(call)
@@ -203,38 +213,49 @@ def find_module(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Modu
     raise LookupError(f"There is no layer {wanted!r} in this {type(model).__name__} ({hint}).")
 
 
-def check_model(model: nn.Module) -> None:
-    """Say in a sentence why a model can't be recorded: TypeError if it isn't an `nn.Module`, else ValueError."""
+def _descend(model: nn.Module, name: str) -> nn.Module | None:
+    module: nn.Module | None = model
+    for part in name.split(".") if name else []:
+        module = None if module is None else module._modules.get(part)
+    return module
+
+
+def check_model(model: nn.Module) -> list[nn.Module]:
+    """All modules of a model, or why it can't be recorded: TypeError if it isn't an `nn.Module`, else ValueError."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"A model is a torch.nn.Module, not a {type(model).__name__}.")
-    tensors = (*model.parameters(), *model.buffers())
-    if any(map(nn.parameter.is_lazy, tensors)):
-        raise ValueError("The model has lazy layers without numbers yet: call it once with a picture.")
-    if any(tensor.is_inference() for tensor in tensors):
-        raise ValueError("The model was made under torch.inference_mode, so it has no gradient: make it outside.")
-    for name, module in model.named_modules():
+    modules = []
+    for name, module in model.named_modules():  # once, and no attribute that isn't there: this runs at each recording
+        modules.append(module)
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if nn.parameter.is_lazy(tensor):
+                raise ValueError("The model has lazy layers without numbers yet: call it once with a picture.")
+            if tensor is not None and tensor.is_inference():
+                raise ValueError("The model was made under inference_mode, so it has no gradient: make it outside.")
         kind, at, made = type(module).__name__, f" ({name!r})" if name else "", None
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             instead = f"put model.{name}.module in the place of model.{name}" if name else "pass model.module"
             raise ValueError(f"{kind} runs copies of the model that can't be recorded: {instead}.")
         if isinstance(module, torch.jit.ScriptModule):
             made = f"A scripted or traced model can't be recorded{at}: pass the model it was made from."
-        elif hasattr(module, "range_constraints"):
+        elif "range_constraints" in vars(module):
             made = f"An exported model has no layers to record{at}: pass the model it was exported from."
         elif ".quantized." in type(module).__module__ and kind != "FloatFunctional":
             made = f"A quantized model has no gradient{at}: pass the model it was made from."
-        elif (hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None)
+        elif ("_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None)
               or hasattr(module.forward, "_torchdynamo_orig_callable")):  # fmt: skip
             made = f"A compiled model skips what records it{at}: pass the model it was compiled from."
         if made:
             raise ValueError(made)
-        changes = any(True for _ in module.buffers(recurse=False)) or bool(getattr(module, "dropout", False))
-        random = isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in kind
-        if module.training and (changes or random):
+        if module.training and (
+            any(buffer is not None for buffer in module._buffers.values()) or getattr(module, "dropout", False)
+            or isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in kind
+        ):  # fmt: skip
             raise ValueError(
                 f"The model is in train mode: {name!r} ({kind}) would change it or act at random. "
                 "Call model.eval() first."
             )
+    return modules
 
 
 def _cut(value: Any) -> Any:
@@ -276,7 +297,7 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
     >>> tape.gradients(3)["1"].sum(dim=(0, 2, 3))  # the mean of channel 3, for both pictures
     tensor([0., 0., 0., 2.])
     """
-    check_model(model)
+    modules = check_model(model)
     wanted = [layers] if isinstance(layers, str | nn.Module) or not isinstance(layers, Iterable) else list(layers)
     if not wanted:
         raise ValueError("Name at least one layer to record.")
@@ -336,13 +357,13 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
         for mode in (torch.inference_mode(False), eagerly(), _in_place_said()):
             undo.enter_context(mode)
         # cuDNN differentiates recurrent layers in train mode only
-        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        if any(isinstance(module, nn.RNNBase) for module in modules):
             undo.enter_context(torch.backends.cudnn.flags(enabled=False))
         undo.callback(lambda: [parameter.requires_grad_(True) for parameter in frozen])
-        for parameter in model.parameters():
-            if parameter.requires_grad:
+        for parameter in (one for module in modules for one in module._parameters.values()):
+            if parameter is not None and parameter.requires_grad:
                 frozen.append(parameter)
-                parameter.requires_grad_(False)
+                parameter.requires_grad = False
         undo.callback(model.register_forward_pre_hook(before).remove)
         for name, (module, call) in found.items():
             undo.callback(module.register_forward_hook(after(name, call)).remove)

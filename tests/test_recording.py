@@ -849,7 +849,7 @@ def compiled_inside() -> nn.Module:
         (lambda: torch.compile(network()), ValueError, "A compiled model .* pass the model it was compiled from."),
         (compiled_inside, ValueError, "A compiled model skips what records it"),
         (lambda: torch.jit.trace(network(), pictures()), ValueError, "A scripted or traced model can't be recorded"),
-        (made_in_inference_mode, ValueError, "The model was made under torch.inference_mode"),
+        (made_in_inference_mode, ValueError, "The model was made under inference_mode"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib.methods.registry import register
-from course_lib.recording import INPUT, Score, check_target, record
+from course_lib.recording import INPUT, Score, check_target, copies_per_pass, record
 
 
 @register("saliency", kind="input", signed=False, units="logits per unit of input", source="Simonyan et al., 2014")
@@ -56,7 +56,7 @@ def integrated_gradients(
         score: as in `Tape.gradients`, with one class for all pictures
         baseline: x', a number or a tensor that broadcasts to the pictures
         steps: points on the path
-        batch: pictures in one pass, which bounds the memory
+        batch: pictures in one pass (fewer of more than 224 x 224), which bounds the memory
 
     Returns:
         (B, H, W), in logits
@@ -76,7 +76,7 @@ def integrated_gradients(
     start = torch.as_tensor(baseline, dtype=pictures.dtype, device=pictures.device).expand_as(pictures)
     total = torch.zeros_like(pictures)
     points = ((torch.arange(steps, dtype=torch.float64) + 0.5) / steps).to(pictures)
-    chunk = max(1, batch // len(pictures))
+    chunk = copies_per_pass(pictures, batch)
     for t in tqdm(torch.split(points, chunk), desc="integrated gradients", disable=not progress):
         path = start + t.view(-1, 1, 1, 1, 1) * (pictures - start)  # (steps of this chunk, B, C, H, W)
         total += _gradients(model, path, score, "Integrated gradients explain").sum(0)
@@ -125,7 +125,7 @@ def smooth_grad(
         noise: σ as a share of each picture's range
         samples: n; each e_n serves all pictures
         seed: of the noise
-        batch: pictures in one pass, which bounds the memory
+        batch: pictures in one pass (fewer of more than 224 x 224), which bounds the memory
 
     Returns:
         (B, H, W), in logits per unit of input
@@ -145,7 +145,7 @@ def smooth_grad(
     pictures = pictures.detach()
     random, total = torch.Generator().manual_seed(seed), torch.zeros_like(pictures)
     spread = noise * (pictures.amax((1, 2, 3), keepdim=True) - pictures.amin((1, 2, 3), keepdim=True))
-    chunks = torch.arange(samples).split(max(1, batch // len(pictures)))
+    chunks = torch.arange(samples).split(copies_per_pass(pictures, batch))
     for some in tqdm(chunks, desc="SmoothGrad", disable=not progress):
         drawn = [torch.randn(pictures.shape[1:], generator=random, dtype=torch.float64) for _ in some]  # one by one:
         noisy = pictures + spread * torch.stack(drawn)[:, None].to(pictures)  # so the chunks make no difference

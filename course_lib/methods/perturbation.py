@@ -1,7 +1,8 @@
 """Methods that change the picture, or a layer, and watch what the answer does: no gradient, only forward passes.
 
 Each takes a model that gives logits (B, classes), pictures (B, C, H, W) and a target class, and returns maps (B, H, W).
-`batch` is the number of pictures in one pass, which bounds the memory whatever the number of patches or masks.
+`batch` is the number of pictures in one pass (fewer, where they are larger than 224 x 224), which bounds the memory
+whatever the number of patches or masks.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from course_lib.layers import layers
 from course_lib.methods.registry import find_layer, register
-from course_lib.recording import find_module
+from course_lib.recording import copies_per_pass, find_module
 
 Score = Callable[[Tensor], Tensor]
 Fill = float | Tensor
@@ -54,9 +55,9 @@ def occlusion(
     >>> occlusion(model, torch.tensor([[[[2.0, 5.0]]]]), 0, patch=1, stride=1, fill=1.0)  # 3 (2 - 1) and -1 (5 - 1)
     tensor([[[ 3., -4.]]])
     """
-    covers = _patches(pictures, patch, stride)
-    losses = _losses(lambda x: model(x)[:, target], pictures, covers, fill, batch, progress, "occlusion")
-    return torch.einsum("nb,nhw->bhw", losses, covers) / covers.sum(0)
+    corners = _corners(pictures, patch, stride)
+    losses = _losses(lambda x: model(x)[:, target], pictures, corners, patch, fill, batch, progress, "occlusion")
+    return _mean_over_patches(losses, pictures, corners, patch)
 
 
 @register("prediction difference", kind="model", units="bits", source="Zintgraf et al., ICLR 2017")
@@ -93,8 +94,8 @@ def prediction_difference(
     >>> prediction_difference(model, torch.ones(1, 1, 4, 4), 0, 2, 2).abs().max() < 1e-5  # all patches are equal
     tensor(True)
     """
-    covers, random = _patches(pictures, patch, stride), torch.Generator().manual_seed(seed)
-    total = torch.zeros(len(covers), len(pictures), dtype=pictures.dtype, device=pictures.device)
+    corners, random = _corners(pictures, patch, stride), torch.Generator().manual_seed(seed)
+    total = torch.zeros(len(corners), len(pictures), dtype=pictures.dtype, device=pictures.device)
 
     def chance(x: Tensor) -> Tensor:
         probability: Tensor = model(x).softmax(1)[:, target]
@@ -104,9 +105,9 @@ def prediction_difference(
     for _ in tqdm(range(samples), desc="prediction difference", disable=not progress):
         shift = [int(torch.randint(1, side, (), generator=random)) if side > 1 else 0 for side in pictures.shape[-2:]]
         elsewhere = pictures.roll(shift, (-2, -1))
-        total += before - _losses(chance, pictures, covers, elsewhere, batch, False, "")
+        total += before - _losses(chance, pictures, corners, patch, elsewhere, batch, False, "")
     evidence = _log_odds(before) - _log_odds(total / samples)
-    return torch.einsum("nb,nhw->bhw", evidence, covers) / covers.sum(0)
+    return _mean_over_patches(evidence, pictures, corners, patch)
 
 
 @register("representation erasure", kind="model", units="nats", source="Li et al., 2016")
@@ -150,7 +151,7 @@ def representation_erasure(
     handle = module.register_forward_hook(lambda _module, _inputs, output: output * kept)
     losses = []
     try:
-        for some in tqdm(cells.split(max(1, batch // len(pictures))), desc="erasure", disable=not progress):
+        for some in tqdm(cells.split(copies_per_pass(pictures, batch)), desc="erasure", disable=not progress):
             kept = 1 - some.repeat_interleave(len(pictures), 0)[:, 0]
             after = model(pictures.repeat(len(some), 1, 1, 1)).log_softmax(1)[:, target]
             losses.append(before - after.view(len(some), -1))
@@ -258,7 +259,7 @@ def rise(
     if not 0 < keep < 1 or masks < 1 or cells < 1:
         raise ValueError(f"RISE needs masks, cells, and keep in (0, 1), not {masks}, {cells} and {keep}.")
     total = torch.zeros_like(pictures[:, 0])
-    for some in random_masks(pictures, masks, cells, keep, seed, max(1, batch // len(pictures)), progress):
+    for some in random_masks(pictures, masks, cells, keep, seed, copies_per_pass(pictures, batch), progress):
         total += torch.einsum("nb,nhw->bhw", _masked(lambda x: model(x)[:, target], pictures, some, fill), some)
     return total / (masks * keep)
 
@@ -292,8 +293,8 @@ def blurred(pictures: Tensor, radius: int = 8) -> Tensor:
     return pictures
 
 
-def _patches(pictures: Tensor, patch: int, stride: int) -> Tensor:
-    """Which pixels each patch covers, (n, H, W) of 0 and 1; the last ones end at the picture's edge."""
+def _corners(pictures: Tensor, patch: int, stride: int) -> list[tuple[int, int]]:
+    """The upper left corner (y, x) of each patch; the last ones end at the picture's edge."""
     height, width = pictures.shape[-2:]
     if not 1 <= stride <= patch <= min(height, width):
         raise ValueError(
@@ -301,19 +302,33 @@ def _patches(pictures: Tensor, patch: int, stride: int) -> Tensor:
             "choose 1 <= stride <= patch <= the picture's side."
         )
     starts = [[*range(0, side - patch, stride), side - patch] for side in (height, width)]
-    covers = torch.zeros(len(starts[0]) * len(starts[1]), height, width, dtype=pictures.dtype, device=pictures.device)
-    for n, (y, x) in enumerate((y, x) for y in starts[0] for x in starts[1]):
-        covers[n, y : y + patch, x : x + patch] = 1
-    return covers
+    return [(y, x) for y in starts[0] for x in starts[1]]
 
 
 def _losses(
-    score: Score, pictures: Tensor, covers: Tensor, fill: Fill, batch: int, progress: bool, name: str
-) -> Tensor:
-    """What the score loses behind each cover, (n, B)."""
-    before, parts = score(pictures), covers.split(max(1, batch // len(pictures)))
-    rows = [_masked(score, pictures, 1 - part, fill) for part in tqdm(parts, desc=name, disable=not progress)]
+    score: Score, pictures: Tensor, corners: list[tuple[int, int]], patch: int, fill: Fill, batch: int,
+    progress: bool, name: str,
+) -> Tensor:  # fmt: skip
+    """What the score loses behind each patch, (n, B)."""
+    before, chunk, rows = score(pictures), copies_per_pass(pictures, batch), []
+    fill = torch.as_tensor(fill, dtype=pictures.dtype, device=pictures.device).expand_as(pictures)
+    for start in tqdm(range(0, len(corners), chunk), desc=name, disable=not progress):
+        some = corners[start : start + chunk]
+        shown = pictures.repeat(len(some), 1, 1, 1, 1)  # (n, B, C, H, W)
+        for one, (y, x) in zip(shown, some, strict=True):
+            here = (..., slice(y, y + patch), slice(x, x + patch))
+            one[here] = fill[here]
+        rows.append(score(shown.flatten(0, 1)).view(len(some), len(pictures)))
     return before - torch.cat(rows)
+
+
+def _mean_over_patches(values: Tensor, pictures: Tensor, corners: list[tuple[int, int]], patch: int) -> Tensor:
+    """At each pixel the mean over the patches that cover it, (n, B) -> (B, H, W)."""
+    total, count = torch.zeros_like(pictures[:, 0]), torch.zeros_like(pictures[0, 0])
+    for value, (y, x) in zip(values, corners, strict=True):
+        total[:, y : y + patch, x : x + patch] += value[:, None, None]
+        count[y : y + patch, x : x + patch] += 1
+    return total / count
 
 
 def _masked(score: Score, pictures: Tensor, kept: Tensor, fill: Fill) -> Tensor:

@@ -272,7 +272,7 @@ def lrp_epsilon(
         pictures: (B, C, H, W)
         target: the class's place among the logits
         epsilon: ε, in units of each layer's output; what it absorbs is lost to the map
-        batch: pictures in one pass, which bounds the memory
+        batch: pictures in one pass (fewer of more than 224 x 224), which bounds the memory
 
     Raises: as `relevance`. Source: Bach et al., PLOS ONE 10 (2015), equation 58.
 
