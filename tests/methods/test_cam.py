@@ -132,5 +132,14 @@ def test_shapes_that_do_not_fit(method, activations, gradients):
 def test_weights_that_do_not_fit():
     with pytest.raises(ValueError, match=r"\(2, 3, 4, 5\) .* one weight for each channel, but the weights are \(4,\)"):
         cam(torch.zeros(2, 3, 4, 5), torch.zeros(4))
-    with pytest.raises(ValueError, match="one weight for each channel"):
-        cam(torch.zeros(4, 5), torch.zeros(4))
+    for shape, count in (((4, 5), 4), ((2, 3, 4, 5), 2)):
+        with pytest.raises(ValueError, match="one weight for each channel"):
+            cam(torch.zeros(shape), torch.zeros(count))
+
+
+@pytest.mark.parametrize("total", [-2.0, -1.0, 0.0, 1.0])
+def test_xgrad_cam_divides_by_what_the_channel_adds_up_to(total):
+    activations = torch.tensor([[[[total - 2, 2.0]]]])
+    gradients = torch.tensor([[[[1.0, 3.0]]]])
+    weight = (total - 2 + 3 * 2) / total if total else 0.0
+    torch.testing.assert_close(xgrad_cam(activations, gradients), weight * activations[:, 0])

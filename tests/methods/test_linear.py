@@ -16,7 +16,8 @@ def test_contributions_and_bias_add_up_to_the_output():
     torch.testing.assert_close(model(x) - model(without), added[..., 2])
 
 
-@pytest.mark.parametrize("weights", [(3, 5), (4,), (1, 3, 4)])
-def test_weights_that_do_not_fit(weights):
-    with pytest.raises(ValueError, match=r"don't fit inputs of shape \(2, 4\): expected \(outputs, 4\)\."):
-        contributions(torch.zeros(weights), torch.zeros(2, 4))
+@pytest.mark.parametrize("inputs", [(4,), (2, 4), (2, 3, 4)])
+@pytest.mark.parametrize("weights", [(3, 5), (3, 3), (4,), (1, 4, 4)])
+def test_weights_that_do_not_fit(weights, inputs):
+    with pytest.raises(ValueError, match=r"don't fit inputs of shape \(.*4,?\): expected \(outputs, 4\)\."):
+        contributions(torch.zeros(weights), torch.zeros(inputs))

@@ -383,7 +383,7 @@ REFUSED_ANYWHERE: dict[str, tuple[Callable[[], Any], str]] = {  # also by `layer
     "exported": (lambda: torch.export.export(Net(), (pictures(),)).module(), "An exported model has no layers to"),
     "quantized": (quantized, QUANTIZED % " ('head')"),
     "lazy": (lambda: nn.Sequential(nn.LazyConv2d(2, 3)), "The model has lazy layers without numbers yet: call it once"),
-    "made in inference_mode": (made_in_inference_mode, "was made under torch.inference_mode"),
+    "made in inference_mode": (made_in_inference_mode, "was made under inference_mode"),
     "train mode": (lambda: Net().train(), "The model is in train mode: 'norm' (BatchNorm2d) would change it"),
     "a function": (lambda: F.relu, "A model is a torch.nn.Module, not a function."),
     "a dict of weights": (lambda: Net().state_dict(), "A model is a torch.nn.Module, not a OrderedDict."),

@@ -78,3 +78,8 @@ def test_averaging_gap_by_hand_and_in_batches():
     assert averaging_gap(A, g) == -1
     assert averaging_gap(A, torch.ones(1, 1, 2)) == 0, "a gradient that is the same in each cell loses nothing"
     assert averaging_gap(torch.rand(5, 4, 3, 2), torch.rand(5, 4, 3, 2)).shape == (5,)
+
+
+def test_the_path_may_start_where_the_variables_change_places():
+    found = integrated_gradients(x**2 * y, {x: y, y: x})
+    assert sp.simplify(sum(found.values()) - (x**2 * y - y**2 * x)) == 0
