@@ -157,9 +157,9 @@ def compare(rows: Sequence[Sequence[Panel]], shared: bool = True, label: str = "
     """Rows of pictures and maps, on one colour scale or each map on its own (`shared`); the figure says which."""
     wide = max(len(row) for row in rows)
     size = (2.3 * wide + 0.6) if shared else 2.9 * wide, 2.3 * len(rows) + 0.4
-    figure, axes = plt.subplots(len(rows), wide, figsize=size, squeeze=False, layout="constrained")
     maps = [_values(panel.heat_map) for row in rows for panel in row if panel.heat_map is not None]
     signed, limit = _scale(maps, None, None) if shared else (None, None)
+    figure, axes = plt.subplots(len(rows), wide, figsize=size, squeeze=False, layout="constrained")
     for line, row in zip(axes, rows, strict=True):
         for ax, panel in zip(line, row, strict=False):
             if panel.heat_map is not None:
@@ -298,6 +298,8 @@ def _draw(ax: Axes, pixels: np.ndarray) -> None:
 
 
 def _values(heat_map: Any) -> np.ndarray:
+    if isinstance(heat_map, Tensor) and heat_map.is_complex():
+        raise ValueError("A map is made of real numbers, not of complex ones: take their absolute values.")
     values = np.asarray(heat_map.detach().cpu().float() if isinstance(heat_map, Tensor) else heat_map, np.float32)
     if values.ndim != 2 or not values.size:
         raise ValueError(f"One map or mask (h, w) can be drawn, not {values.shape}; pick one of a batch by its index.")

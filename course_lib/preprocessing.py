@@ -33,8 +33,7 @@ def read_picture(source: Source) -> np.ndarray:
     """
     if isinstance(source, np.ndarray):
         source = Image.fromarray(_bytes(source))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings are of what is refused or repaired here
+    with warnings.catch_warnings(action="ignore"):  # Pillow's warnings are of what is refused or repaired here
         picture = source if isinstance(source, Image.Image) else _open(source)
         _check_size(*picture.size)
         try:

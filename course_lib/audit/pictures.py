@@ -91,8 +91,7 @@ def read(path: Path) -> Picture:
     """Read a picture as a careless loader does, and its alpha. Raises OSError, and ValueError as `read_picture`."""
     held = path.read_bytes()
     read_picture(held)
-    with warnings.catch_warnings(), Image.open(io.BytesIO(held)) as file:
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(held)) as file:
         naive, clear = file.convert("RGB"), file.convert("RGBA").getchannel("A")
         kind, jpeg = (file.format or "").replace("MPO", "JPEG"), None
         if kind == "JPEG":

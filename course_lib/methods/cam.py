@@ -38,7 +38,9 @@ def cam(activations: Tensor, weights: Tensor) -> Tensor:
     >>> cam(torch.tensor([[[1.0, 3.0]], [[2.0, 0.0]]]), torch.tensor([1.0, -1.0]))
     tensor([[-1.,  3.]])
     """
-    if activations.ndim < 3 or weights.shape[-1] != activations.shape[-3]:
+    pairs = zip(weights.shape[-2::-1], activations.shape[-4::-1], strict=False)
+    fits = weights.ndim > 0 and all(1 in pair or pair[0] == pair[1] for pair in pairs)
+    if activations.ndim < 3 or not fits or weights.shape[-1] != activations.shape[-3]:
         raise ValueError(
             f"Activations {tuple(activations.shape)} have the shape (..., channels, height, width) and need one weight "
             f"for each channel, but the weights are {tuple(weights.shape)}."

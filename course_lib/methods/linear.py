@@ -26,9 +26,9 @@ def contributions(weights: Tensor, inputs: Tensor) -> Tensor:
     >>> contributions(torch.tensor([[2.0, -1.0]]), torch.tensor([3.0, 4.0]))
     tensor([[ 6., -4.]])
     """
-    if weights.ndim != 2 or weights.shape[1] != inputs.shape[-1]:
+    if weights.ndim != 2 or not inputs.ndim or weights.shape[1] != inputs.shape[-1]:
         raise ValueError(
             f"Weights of shape {tuple(weights.shape)} don't fit inputs of shape {tuple(inputs.shape)}: "
-            f"expected (outputs, {inputs.shape[-1]})."
+            f"expected (outputs, {inputs.shape[-1] if inputs.ndim else 'features'})."
         )
     return weights * inputs[..., None, :]

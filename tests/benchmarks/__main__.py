@@ -264,10 +264,11 @@ def main(
             found[f"{what}, {name}"] = {"this library": ratios(runs, pictures(1, side), rounds)["this library"]}
             for way in ways:
                 mib = extra(runs[way.name], models[way.name], pictures(1, side))
-                found[f"{what}, {name}"][f"MiB, {'this library' if way.name == 'this library' else 'the other'}"] = [mib]
+                column = "MiB, this library" if way.name == "this library" else "MiB, the other"
+                found[f"{what}, {name}"][column] = [mib]
     columns = ["this library", "MiB, this library", "MiB, the other"]
-    lines += table("Methods with passes of their own: time as a multiple of captum's (RISE: of a loop by hand)", columns,
-                   found)  # fmt: skip
+    title = "Methods with passes of their own: time as a multiple of captum's (RISE: of a loop by hand)"
+    lines += table(title, columns, found)
 
     draw_growth(growth(64 if quick else 128, 2 if quick else 5), out / "growth.png")
     noise = sorted(value for one in rows.values() for value in one["the limit again"])

@@ -27,6 +27,31 @@ SETTINGS: dict[str, dict[str, Any]] = {  # only what would ask a person; how cel
     "apputils-extension/sessionDialogs": {"skipKernelRestartDialog": True},
     "docmanager-extension/plugin": {"autosave": False},
 }
+FORBIDDEN, STARTED = "192.0.2.1", "guarded"
+"""An address that belongs to nobody (RFC 5737), for the test of the guard; what each guarded process writes first."""
+GUARD = f"""# in the server and in every kernel: no way out of this computer, and no port that another one could reach
+import os, sys
+
+def _note(line):
+    with open(os.environ["SOCKETS_LOG"], "a", encoding="utf-8") as log:
+        log.write(line + chr(10))
+
+def _guard(event, given):
+    if event in ("socket.connect", "socket.bind", "socket.sendto"):
+        address = given[1]
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        address = given[:1]
+    else:
+        return
+    host = address[0] if isinstance(address, tuple) else None  # else the path of a local socket
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in (None, "localhost", "127.0.0.1", "::1", os.uname().nodename):
+        _note(f"{{event}} {{address}}")
+        raise PermissionError(f"{{event}} {{address}}: sockets that leave this computer are forbidden here")
+
+_note("{STARTED}")
+sys.addaudithook(_guard)
+"""
 
 
 @contextlib.contextmanager
@@ -39,6 +64,9 @@ def server(root: Path, home: Path, app: str = "lab") -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    guard, noted = home / "guard", home / "sockets.log"
+    guard.mkdir()
+    (guard / "sitecustomize.py").write_text(GUARD)
     token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
     folders = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
     environment = os.environ | {
@@ -49,6 +77,8 @@ def server(root: Path, home: Path, app: str = "lab") -> Iterator[str]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_TOKEN": token,
         "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(guard), os.environ.get("PYTHONPATH")])),
+        "SOCKETS_LOG": str(noted),
         "TORCH_HOME": str(_weights(home / "torch")),
     }
     command = [sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root", "--expose-app-in-browser"]
@@ -59,6 +89,9 @@ def server(root: Path, home: Path, app: str = "lab") -> Iterator[str]:
         try:
             _wait_for(f"{address}/api/status?token={token}", process, home / "server.log")
             yield f"{address}|{token}"
+            said = noted.read_text("utf-8").splitlines()
+            reached = [line for line in said if line != STARTED and FORBIDDEN not in line]
+            assert STARTED in said and not reached, f"something was sent or served: {reached}"
         finally:
             os.killpg(process.pid, signal.SIGTERM)  # the server and its kernels: its own process group
             try:

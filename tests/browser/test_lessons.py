@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
+from tests.browser.lab import FORBIDDEN
 
 pytestmark = pytest.mark.full
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -26,4 +27,12 @@ def test_lesson_runs(lesson: Path, open_notebook: Open, tmp_path: Path) -> None:
             if cell.cell_type == "code" and cell.source.strip().startswith(name):
                 expect(notebook.cell(cell.source).locator(widget)).to_have_attribute("data-draws", "1")
     assert notebook.errors() == []
+    notebook.page.close()
+
+
+def test_a_socket_that_leaves_this_computer_would_be_seen(open_notebook: Open) -> None:
+    """Every lesson and widget in these tests runs with outgoing sockets forbidden, and none of them tries."""
+    notebook = open_notebook([f"import socket\nsocket.create_connection(('{FORBIDDEN}', 80), 1)"])
+    notebook.run_all()
+    assert any("PermissionError" in error for error in notebook.errors())
     notebook.page.close()

@@ -4,7 +4,9 @@ import re
 import threading
 import time
 
+import numpy as np
 import pytest
+import sympy as sp
 import torch
 
 from course_lib.classroom import check as checking
@@ -164,6 +166,8 @@ def test_hints_come_in_layers_and_the_last_one_stays(capsys, monkeypatch):
         hint("alpha")
     shown = capsys.readouterr().out
     assert re.findall(r"Hint (\d) of 3", shown) == ["1", "2", "3", "3"]
+    places = [shown.index(text[:30]) for text in find("alpha").hints]
+    assert places == sorted(places) and shown.count(find("alpha").hints[2][:30]) == 2
     with pytest.raises(LookupError, match="there is alpha"):
         hint("alhpa")
 
@@ -181,3 +185,57 @@ def test_a_card_says_in_words_what_its_colour_says_and_escapes_what_it_quotes():
 def test_a_value_is_shown_on_one_line():
     assert short(torch.tensor([1.0, 2.5])) == "[1, 2.5]"
     assert len(short("x" * 500)) == 80
+
+
+T, INF, NAN = torch.tensor, float("inf"), float("nan")
+FORMS = [  # what is wanted, what came, what is wrong with its form
+    (1.0, 2.0, None), (1.0, 2, None), (1, 0.5, None), (1.0, T(2.0), None), (1.0, T([2.0]), None),
+    (1.0, T([2.0, 3.0]), "type"), (1.0, T([]), "type"), (1.0, True, "type"), (1.0, "1", "type"), (1.0, None, "type"),
+    (1.0, 1j, "type"), (1.0, NAN, "infinite"), (1.0, INF, "infinite"), (1.0, -INF, "infinite"), (1.0, 0.0, None),
+    (True, False, None), (True, 1, "type"), (True, 0.0, "type"), (True, T(1.0), "type"), (True, T(True), "type"),
+    ("b", "a", None), ("b", 1, "type"), ("b", T(1.0), "type"),
+    ((1.0, True), (2.0, False), None), ((1.0, True), [2.0, False], None), ((1.0, True), (2.0,), "type"),
+    ((1.0, True), (2.0, False, 3.0), "type"), ((1.0, True), (2.0, 1), "type"), ((1.0, True), (NAN, True), "infinite"),
+    ((1.0, True), 1.0, "type"), ((1.0, T([1.0])), (1.0, T([1.0, 2.0])), "shape"), ((1.0, 2.0), "ab", "type"),
+    (T([1.0]), T([2.0]), None), (T([1.0]), T([2]), "dtype"), (T([1]), T([2.0]), "dtype"), (T([1]), T([2]), None),
+    (T([1.0]), T([2j]), "dtype"), (T([1.0]), T([[2.0]]), "shape"), (T([1.0]), T([NAN]), "infinite"),
+    (T([1.0]), 2.0, "type"), (T([1.0]), [2.0], "type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("want", "got", "kind"), FORMS, ids=str)
+def test_the_form_of_a_value(want, got, kind):
+    found = checking._form(want, got, True)
+    assert (found.kind if found else None) == kind
+    if kind == "type" and isinstance(want, tuple) and len(want) != len(got if isinstance(got, tuple) else "ab"):
+        assert f"a tuple of {len(want)}" in found.sentences[0]
+
+
+def test_where_many_answers_are_right_their_shapes_are_free():
+    assert checking._form(T([1.0]), T([1.0, 2.0]), False) is None
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(-1.0, "sign"), (-1.5, "scale"), (0.3, "scale"), (7.0, "scale")])
+def test_right_up_to_a_factor(factor, kind):
+    right = [T([1.0, -2.0]), T([3.0, 0.5])]
+    found = checking._nearly(right, [factor * value for value in right])
+    assert found.kind == kind and (kind == "sign" or f"{factor:g}" in found.sentences[0])
+    assert checking._nearly(right, [factor * right[0], 2 * factor * right[1]]) is None  # not one factor for all
+    assert checking._nearly([T([0.0])], [T([1.0])]) is None
+    assert checking._nearly(right, [0 * value for value in right]) is None
+
+
+@pytest.mark.parametrize(("count", "shown"), [(5, "4]"), (6, "5]"), (7, "5, ...]")])
+def test_six_numbers_are_shown(count, shown):
+    assert short(torch.arange(float(count))).endswith(shown)
+
+
+def test_a_long_value_is_cut_at_80_letters():
+    assert short("x" * 77) == repr("x" * 77) and len(short("x" * 77)) == 79
+    assert short("x" * 78).endswith("...") and len(short("x" * 200)) == 80
+
+
+def test_numbers_of_numpy_and_sympy_are_plain():
+    values = (np.float32(1.5), np.int64(2), np.bool_(True), sp.Rational(1, 3))
+    assert [type(checking._plain(value)) for value in values] == [float, int, bool, float]
+    assert checking._plain([np.float64(1), (2, [sp.pi])]) == (1.0, (2, (float(sp.pi),)))

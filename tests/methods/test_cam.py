@@ -132,9 +132,10 @@ def test_shapes_that_do_not_fit(method, activations, gradients):
 def test_weights_that_do_not_fit():
     with pytest.raises(ValueError, match=r"\(2, 3, 4, 5\) .* one weight for each channel, but the weights are \(4,\)"):
         cam(torch.zeros(2, 3, 4, 5), torch.zeros(4))
-    for shape, count in (((4, 5), 4), ((2, 3, 4, 5), 2)):
+    for shape, weights in (((4, 5), 4), ((2, 3, 4, 5), 2), ((2, 3, 4, 5), ()), ((2, 3, 4, 5), (3, 3))):
         with pytest.raises(ValueError, match="one weight for each channel"):
-            cam(torch.zeros(shape), torch.zeros(count))
+            cam(torch.zeros(shape), torch.zeros(weights))
+    assert cam(torch.zeros(2, 3, 4, 5), torch.zeros(6, 1, 3)).shape == (6, 2, 4, 5)  # for six classes
 
 
 @pytest.mark.parametrize("total", [-2.0, -1.0, 0.0, 1.0])
