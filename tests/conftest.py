@@ -20,7 +20,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     text = collection_path.read_text("utf-8") if collection_path.suffix == ".py" else ""
     needs_full = re.search(r"^pytestmark = \[?\s*pytest\.mark\.full\b", text, re.MULTILINE) is not None
-    return True if needs_full or collection_path.name == "browser" else None
+    return True if needs_full or collection_path.name in ("browser", "benchmarks") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
