@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class TinyNetwork(nn.Module):
     """pictures -> conv -> ReLU -> flatten -> linear -> tanh -> linear -> logits; CAM has no weights to take here."""
 
-    def __init__(self, kernels: Tensor, hidden: Tensor, out: Tensor) -> None:
+    def __init__(self, kernels: Tensor, hidden: Tensor, out: Tensor, bias: Tensor | float = 0.0) -> None:
         super().__init__()
-        self.kernels, self.hidden, self.out = kernels, hidden, out
+        self.kernels, self.hidden, self.out, self.bias = kernels, hidden, out, bias
 
     def conv(self, pictures: Tensor) -> Tensor:
         """The convolution, before the ReLU: (B, 3, H, W) -> (B, K, h, w)."""
@@ -19,7 +19,7 @@ class TinyNetwork(nn.Module):
 
     def head(self, activations: Tensor) -> Tensor:
         """From the activations, after the ReLU, to the logits: (B, K, h, w) -> (B, classes)."""
-        return (activations.flatten(1) @ self.hidden.T).tanh() @ self.out.T
+        return (activations.flatten(1) @ self.hidden.T).tanh() @ self.out.T + self.bias
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, classes)."""
@@ -93,6 +93,13 @@ def scenes_network(pictures: Tensor, target: Tensor) -> tuple[Any, ...]:
 def plain_network(kernels: Tensor, hidden: Tensor, out: Tensor, *rest: Any) -> tuple[Any, ...]:
     """A network, and whatever else the question hands over."""
     return TinyNetwork(kernels, hidden, out), *rest
+
+
+def biased_network(
+    kernels: Tensor, hidden: Tensor, out: Tensor, bias: Tensor, colour: Tensor, size: int
+) -> tuple[Any, ...]:
+    """A network whose logits aren't 0 for a black picture, a colour, and the side of its pictures."""
+    return TinyNetwork(kernels, hidden, out, bias), colour, size
 
 
 def tiny_network(kernels: Tensor, hidden: Tensor, out: Tensor, pictures: Tensor, target: Tensor) -> tuple[Any, ...]:

@@ -191,6 +191,7 @@ def _flips(case: tuple[Any, ...], given: Any) -> tuple[str, ...]:
         return conditions({"both inputs are above 0": False})
     return conditions({
         "the first term is smaller than the second, by 10 % or more": a**p < 0.9 * b**q,
+        "the first term isn't the larger one": a**p <= b**q,
         "gradient x input puts the first input first, by 10 % or more": p * a**p > 1.1 * q * b**q,
         "the two degrees differ": p != q,
         "the two terms differ": abs(a**p - b**q) > 1e-9,
@@ -216,7 +217,7 @@ FLIP = Question(
                 "Overstate the *smaller* term, which is first."),
         Mistake("two equal terms", lambda: (3.0, 1.0, 1.0, 1.0), "The first term should be smaller, by 10 % or more."),
         Mistake("a degree below 1", lambda: (1.0, 0.25, 1.0, 16.0), "Degrees of 1 or more."),
-        Mistake("a negative input", lambda: (3.0, 1.0, -1.0, 2.0), "Inputs above 0."),
+        Mistake("an input that isn't above 0", lambda: (3.0, 1.0, -1.0, 2.0), "Inputs above 0."),
     ),
     hints=("Gradient x input gives p a^p and q b^q where the terms are a^p and b^q.",
            "Take terms 1 and 2. Which p overstates the first one beyond the second?"),

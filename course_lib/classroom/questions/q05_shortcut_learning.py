@@ -7,7 +7,7 @@ from torch import Tensor
 
 from course_lib.classroom.questions import SEED, Mistake, Question, pictures
 from course_lib.classroom.questions.kinds import choice, conditions, drawn, text
-from course_lib.classroom.questions.material import TinyNetwork, plain_network
+from course_lib.classroom.questions.material import TinyNetwork, biased_network
 
 INTERVENE = "1. say why a test set from the same source cannot reveal a shortcut, and which four interventions do"
 BLACK = "2. explain where a black background comes from when nobody painted one"
@@ -83,7 +83,7 @@ def _networks(seed: int) -> list[tuple[Any, ...]]:
         side = (size - 1) ** 2
         colour = torch.rand(3, generator=torch.Generator().manual_seed(seed + n)).double()
         cases.append((drawn(seed + n, k, 3, 2, 2), drawn(seed + 10 + n, 5, k * side) / 2, drawn(seed + 20 + n, 2, 5),
-                      colour, size))  # fmt: skip
+                      drawn(seed + 30 + n, 2), colour, size))  # fmt: skip
     return cases
 
 
@@ -103,7 +103,7 @@ BLANK = Question(
     shapes="a network with 2 classes, a colour (3,), the side of its pictures -> the margin, a tensor ()",
     reference=blank_margin,
     inputs=_networks,
-    prepare=plain_network,
+    prepare=biased_network,
     mistakes=(
         Mistake("black whatever the colour", lambda m, c, s: blank_margin(m, 0 * c, s), "The colour that is given."),
         Mistake("white whatever the colour", lambda m, c, s: blank_margin(m, 0 * c + 1, s),
@@ -117,6 +117,8 @@ BLANK = Question(
         Mistake("the first logit", lambda m, c, s: _blank(m, c, s)[0],
                 "One logit says nothing: any number may be added to both."),
         Mistake("the probability", lambda m, c, s: _blank(m, c, s).softmax(0)[0], "The margin is in logits."),
+        Mistake("less the margin of black", lambda m, c, s: blank_margin(m, c, s) - blank_margin(m, 0 * c, s),
+                "Black has a margin, too: what is asked for is the margin itself."),
         Mistake("half the margin", lambda m, c, s: _blank(m, c, s)[0] - _blank(m, c, s).mean(),
                 "That is the logit less the mean of both, half of the margin."),
     ),
@@ -242,9 +244,11 @@ def uses(iid: float, background: float, codec: float) -> str:
 
 
 def _tables(seed: int) -> list[tuple[Any, ...]]:
-    noise = torch.rand(16, generator=torch.Generator().manual_seed(seed)).div(50).tolist()
-    rows = [(1.0, 0.01, 0.98), (0.98, 0.96, 0.03), (0.92, 0.91, 0.9), (0.96, 0.02, 0.02)]
-    return [tuple(round(abs(value - noise[4 * n + i]), 3) for i, value in enumerate(row)) for n, row in enumerate(rows)]
+    rows = [(1.0, 0.01, 0.98), (0.98, 0.96, 0.03), (0.92, 0.91, 0.9), (0.96, 0.02, 0.02), (0.97, 0.25, 0.05),
+            (0.95, 0.4, 0.9), (0.7, 0.25, 0.69), (0.72, 0.45, 0.7)]  # fmt: skip
+    noise = torch.rand(len(rows), 3, generator=torch.Generator().manual_seed(seed)).div(50).tolist()
+    near = [tuple(round(abs(a - b), 3) for a, b in zip(*pair, strict=True)) for pair in zip(rows, noise, strict=True)]
+    return [*near, (1.0, 0.3, 0.97)]  # 0.3 isn't less than 0.3
 
 
 USES = Question(
@@ -264,6 +268,16 @@ USES = Question(
                 "Where both swaps hurt, say background: it is asked for first."),
         Mistake("the two swaps mixed up", lambda i, b, c: "codec" if b < 0.3 else "background" if c < 0.3 else "shape",
                 "A swap that hurts names the cue that was swapped."),
+        Mistake("the lower one where both are low", lambda i, b, c: "shape" if min(b, c) >= 0.3 else (
+            "background" if b < c else "codec"), "If both swaps leave less than 30 %, say background."),
+        Mistake("less than half", lambda i, b, c: "background" if b < 0.5 else "codec" if c < 0.5 else "shape",
+                "Less than 30 % right, not less than half."),
+        Mistake("30 % of what was right before", lambda i, b, c: "background" if b < 0.3 * i else (
+            "codec" if c < 0.3 * i else "shape"), "30 % of all pictures, whatever was right before."),
+        Mistake("a fall of 30 points", lambda i, b, c: "background" if i - b > 0.3 else (
+            "codec" if i - c > 0.3 else "shape"), "What is left counts, not how far it fell."),
+        Mistake("30 % as well", lambda i, b, c: "background" if b <= 0.3 else "codec" if c <= 0.3 else "shape",
+                "*Less* than 30 %."),
         Mistake("the swap that changes nothing", lambda i, b, c: "background" if b > 0.5 else (
             "codec" if c > 0.5 else "shape"), "A swap that *hurts* names the cue."),
     ),

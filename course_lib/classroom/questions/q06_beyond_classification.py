@@ -77,6 +77,13 @@ def sentence_score(logits: Tensor, words: Tensor) -> Tensor:
     return _picked(logits.log_softmax(2), words).sum(1)
 
 
+def _improbable(seed: int) -> list[tuple[Any, ...]]:
+    """As `_sentences`, and one whose three words' probabilities have a product that a computer takes for 0."""
+    logits = drawn(seed + 5, 1, 3, 4)
+    words = logits.argmin(2)
+    return [*_sentences(seed), (logits.scatter_add(2, words[..., None], torch.full((1, 3, 1), -300.0).double()), words)]
+
+
 SENTENCE = Question(
     name="sentence_score",
     objective=SCORE,
@@ -86,7 +93,7 @@ SENTENCE = Question(
     signature="def sentence_score(logits: Tensor, words: Tensor) -> Tensor:",
     shapes="logits (B, T, vocabulary), words (B, T) -> the log-probability of each whole sentence (B,)",
     reference=sentence_score,
-    inputs=_sentences,
+    inputs=_improbable,
     mistakes=(
         Mistake("logits added up", lambda z, w: _picked(z, w).sum(1), "Log-probabilities add up; logits have no zero."),
         Mistake("the mean", lambda z, w: _picked(z.log_softmax(2), w).mean(1), "The sum over the words."),
@@ -99,6 +106,8 @@ SENTENCE = Question(
                 "The words that were written."),
         Mistake("the last word only", lambda z, w: _picked(z.log_softmax(2), w)[:, -1], "All words of the sentence."),
         Mistake("the first word forgotten", lambda z, w: _picked(z.log_softmax(2), w)[:, 1:].sum(1), "All words."),
+        Mistake("the logarithm of the product", lambda z, w: _picked(z.softmax(2), w).prod(1).log(),
+                "On a computer the product of small probabilities is 0: add up their logarithms."),
         Mistake("the loss", lambda z, w: -sentence_score(z, w), "The loss is its negative."),
         Mistake("added over the batch", lambda z, w: _picked(z.log_softmax(2), w).sum().expand(len(z)),
                 "Each sentence has its own."),

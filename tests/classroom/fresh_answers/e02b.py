@@ -1,4 +1,4 @@
-"""Wrong answers to `network_map` of exercise 2, written from its text alone, without the registered mistakes at hand."""
+"""Wrong answers to `network_map` (exercise 2), written from its text alone, without the registered mistakes at hand."""
 
 from typing import Any
 
