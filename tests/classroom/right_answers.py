@@ -317,7 +317,7 @@ RIGHT |= {
                     lambda z, w: torch.stack([a[range(len(b)), b] for a, b in zip(z, w, strict=True)])],
     "sentence_score": [
         lambda z, w: -torch.nn.functional.cross_entropy(z.transpose(1, 2), w, reduction="none").sum(1),
-        lambda z, w: (z.softmax(2) * torch.nn.functional.one_hot(w, z.shape[2])).sum(2).prod(1).log()],
+        lambda z, w: (z.softmax(2) * torch.nn.functional.one_hot(w, z.shape[2])).sum(2).log().sum(1)],
     "log_probability_map": [_log_map_by_autograd,
                             lambda m, z, c: torch.einsum("v,vhw->hw", z.softmax(0), m[c] - m)],
     "tokens_to_grid": [_grid_cell_by_cell, lambda t, h, w: t[:, 1:].view(len(t), h, w, -1).permute(0, 3, 1, 2)],
