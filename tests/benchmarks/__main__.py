@@ -131,8 +131,8 @@ def table(title: str, columns: Sequence[str], rows: dict[str, Ratios]) -> list[s
     return [*lines, ""]
 
 
-def growth(side: int, rounds: int) -> list[tuple[str, list[int], list[float], list[float]]]:
-    """How time and memory of this library grow: (what, sizes, seconds, MiB)."""
+def growth(side: int, rounds: int, most: int) -> list[tuple[str, list[int], list[float], list[float]]]:
+    """How time and memory of this library grow, for so many sizes at most: (what, sizes, seconds, MiB)."""
     model = network("resnet18")
     cam = ours(model, "layer4")
 
@@ -168,12 +168,12 @@ def growth(side: int, rounds: int) -> list[tuple[str, list[int], list[float], li
     found = []
     for what, sizes, make in tqdm(many, desc="growth", disable=None):
         times, memory = [], []
-        for size in sizes:
+        for size in sizes[:most]:
             run, x = make(size)
             run(x)
             times.append(statistics.median(seconds(run, x) for _ in range(rounds)))
             memory.append(peak(lambda run=run, x=x: run(x)) / MIB)
-        found.append((what, sizes, times, memory))
+        found.append((what, sizes[:most], times, memory))
     return found
 
 
@@ -270,7 +270,7 @@ def main(
     title = "Methods with passes of their own: time as a multiple of captum's (RISE: of a loop by hand)"
     lines += table(title, columns, found)
 
-    draw_growth(growth(64 if quick else 128, 2 if quick else 5), out / "growth.png")
+    draw_growth(growth(64, 2, 2) if quick else growth(128, 5, 5), out / "growth.png")
     noise = sorted(value for one in rows.values() for value in one["the limit again"])
     low, high = noise[len(noise) // 20], noise[-1 - len(noise) // 20]
     lines += [f"The limit beside itself: 90 % of all rounds lie between {low:.2f} and {high:.2f}.", "", "Calls:", ""]
