@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from course_lib.recording import INPUT, check_model, eagerly
+from course_lib.recordable import check_model
+from course_lib.recording import INPUT, eagerly
 
 
 @dataclass(frozen=True)

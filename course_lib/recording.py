@@ -3,7 +3,6 @@
 Recording is separate from explaining: a method gets tensors and returns a map, and never touches a model.
 """
 
-import difflib
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from course_lib.recordable import MADE_UNDER_INFERENCE, check_model, find_module
 
 INPUT = "input"
 """The name under which the pictures themselves are recorded."""
@@ -74,11 +75,9 @@ class Tape:
             scores = _scores(score, self.output)
             if not scores.requires_grad:
                 raise ValueError(_independent(list(self._points)))
-            points = list(self._points.values())
-            with _in_place_said():
-                passes = [
-                    torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in scores.reshape(-1)
-                ]
+            points, each = list(self._points.values()), scores.unbind() if scores.ndim else [scores]
+            with _mistakes_said():
+                passes = [torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in each]
         unused = [name for name, gradient in zip(self._points, passes[0], strict=True) if gradient is None]
         if unused:
             raise ValueError(_independent(unused))
@@ -95,10 +94,12 @@ def _independent(names: list[str]) -> str:
 
 
 @contextmanager
-def _in_place_said() -> Iterator[None]:
+def _mistakes_said() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if "Inference tensors" in str(error):
+            raise ValueError(MADE_UNDER_INFERENCE) from error
         if "inplace" not in str(error) and "in-place" not in str(error):
             raise
         raise ValueError(
@@ -193,71 +194,6 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def find_module(model: nn.Module, wanted: str | nn.Module) -> tuple[str, nn.Module, int | None]:
-    """The layer's name as the tape's key, its module, and which of its calls is meant (None: it has only one)."""
-    if isinstance(wanted, str) and (at_once := _descend(model, wanted)) is not None:
-        return wanted, at_once, None
-    modules = dict(model.named_modules(remove_duplicate=False))
-    if isinstance(wanted, nn.Module):
-        for name, module in modules.items():
-            if module is wanted:
-                return name, module, None
-        raise LookupError(f"The layer {type(wanted).__name__} is not part of this {type(model).__name__}.")
-    if not isinstance(wanted, str):
-        raise TypeError(f"A layer is a dotted name or a module of the model, not {wanted!r}.")
-    name, colon, call = wanted.rpartition(":")
-    if colon and call.isdigit() and int(call) > 0 and name in modules:
-        return wanted, modules[name], int(call)
-    near = difflib.get_close_matches(wanted, list(modules), 3, 0.4)
-    hint = f"nearest: {_quoted(near)}" if near else "layers(model, picture) lists them"
-    raise LookupError(f"There is no layer {wanted!r} in this {type(model).__name__} ({hint}).")
-
-
-def _descend(model: nn.Module, name: str) -> nn.Module | None:
-    module: nn.Module | None = model
-    for part in name.split(".") if name else []:
-        module = None if module is None else module._modules.get(part)
-    return module
-
-
-def check_model(model: nn.Module) -> list[nn.Module]:
-    """All modules of a model, or why it can't be recorded: TypeError if it isn't an `nn.Module`, else ValueError."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"A model is a torch.nn.Module, not a {type(model).__name__}.")
-    modules = []
-    for name, module in model.named_modules():  # once, and no attribute that isn't there: this runs at each recording
-        modules.append(module)
-        for tensor in (*module._parameters.values(), *module._buffers.values()):
-            if nn.parameter.is_lazy(tensor):
-                raise ValueError("The model has lazy layers without numbers yet: call it once with a picture.")
-            if tensor is not None and tensor.is_inference():
-                raise ValueError("The model was made under inference_mode, so it has no gradient: make it outside.")
-        kind, at, made = type(module).__name__, f" ({name!r})" if name else "", None
-        if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            instead = f"put model.{name}.module in the place of model.{name}" if name else "pass model.module"
-            raise ValueError(f"{kind} runs copies of the model that can't be recorded: {instead}.")
-        if isinstance(module, torch.jit.ScriptModule):
-            made = f"A scripted or traced model can't be recorded{at}: pass the model it was made from."
-        elif "range_constraints" in vars(module):
-            made = f"An exported model has no layers to record{at}: pass the model it was exported from."
-        elif ".quantized." in type(module).__module__ and kind != "FloatFunctional":
-            made = f"A quantized model has no gradient{at}: pass the model it was made from."
-        elif ("_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None)
-              or hasattr(module.forward, "_torchdynamo_orig_callable")):  # fmt: skip
-            made = f"A compiled model skips what records it{at}: pass the model it was compiled from."
-        if made:
-            raise ValueError(made)
-        if module.training and (
-            any(buffer is not None for buffer in module._buffers.values()) or getattr(module, "dropout", False)
-            or isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU) or "Stochastic" in kind
-        ):  # fmt: skip
-            raise ValueError(
-                f"The model is in train mode: {name!r} ({kind}) would change it or act at random. "
-                "Call model.eval() first."
-            )
-    return modules
-
-
 def _cut(value: Any) -> Any:
     """A picture that requires a gradient or was made in inference mode, without its past."""
     if not isinstance(value, Tensor):
@@ -265,6 +201,11 @@ def _cut(value: Any) -> Any:
     if value.is_inference():
         return value.clone()
     return value.detach() if value.is_leaf and value.requires_grad else value
+
+
+def _require_gradients(parameters: Iterable[nn.Parameter], wanted: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad = wanted
 
 
 @contextmanager
@@ -297,7 +238,7 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
     >>> tape.gradients(3)["1"].sum(dim=(0, 2, 3))  # the mean of channel 3, for both pictures
     tensor([0., 0., 0., 2.])
     """
-    modules = check_model(model)
+    parameters = check_model(model)
     wanted = [layers] if isinstance(layers, str | nn.Module) or not isinstance(layers, Iterable) else list(layers)
     if not wanted:
         raise ValueError("Name at least one layer to record.")
@@ -351,19 +292,16 @@ def record(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module]
     def end(module: nn.Module, args: Any, output: Any) -> None:
         tape.output, tape._state = output, "filled"
 
-    frozen: list[nn.Parameter] = []
     with ExitStack() as undo:
         undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-        for mode in (torch.inference_mode(False), eagerly(), _in_place_said()):
+        for mode in (torch.inference_mode(False), eagerly(), _mistakes_said()):
             undo.enter_context(mode)
         # cuDNN differentiates recurrent layers in train mode only
-        if any(isinstance(module, nn.RNNBase) for module in modules):
+        if torch.cuda.is_initialized() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
             undo.enter_context(torch.backends.cudnn.flags(enabled=False))
-        undo.callback(lambda: [parameter.requires_grad_(True) for parameter in frozen])
-        for parameter in (one for module in modules for one in module._parameters.values()):
-            if parameter is not None and parameter.requires_grad:
-                frozen.append(parameter)
-                parameter.requires_grad = False
+        frozen = [parameter for parameter in parameters if parameter.requires_grad]
+        undo.callback(_require_gradients, frozen, True)
+        _require_gradients(frozen, False)
         undo.callback(model.register_forward_pre_hook(before).remove)
         for name, (module, call) in found.items():
             undo.callback(module.register_forward_hook(after(name, call)).remove)

@@ -14,7 +14,7 @@ FLOW = [
     {"preprocessing", "claims", "theory", "hand_crafted"},
     {"datasets"},
     {"networks"},
-    {"recording", "layers"},
+    {"recordable", "recording", "layers"},
     {"methods"},
     {"evaluation", "faithfulness"},
     {"figures", "experiments"},

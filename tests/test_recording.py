@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models import resnet18
 
-from course_lib.recording import INPUT, check_logits, check_model, check_target, find_module, record
+from course_lib.recordable import check_model, find_module
+from course_lib.recording import INPUT, check_logits, check_target, record
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
@@ -859,6 +860,14 @@ def test_models_that_cannot_be_recorded(make, error, sentence):
         check_model(model)
     with pytest.raises(error, match=sentence), record(model, "0"):
         pass
+
+
+def test_buffers_made_in_inference_mode():
+    model = network()
+    with torch.inference_mode():
+        model[1].running_mean = model[1].running_mean.clone()
+    with pytest.raises(ValueError, match="The model was made under inference_mode"), record(model, "0"):
+        model(pictures())
 
 
 def test_train_mode_is_no_matter_where_nothing_depends_on_it():

@@ -23,7 +23,7 @@ from course_lib.networks.own import reinitialized
 from course_lib.networks.recipes import Recipe
 from course_lib.networks.training import fit
 from course_lib.preprocessing import Preprocessing
-from course_lib.recording import check_model
+from course_lib.recordable import check_model
 
 METHODS = ("Grad-CAM", "saliency", "gradient x input")  # where CAM holds, Grad-CAM is CAM but for a factor
 SIZE, FAR = 64, 0.1  # pixels of a side; "far" is more than a tenth of it away from the object

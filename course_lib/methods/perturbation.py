@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 
 from course_lib.layers import layers
 from course_lib.methods.registry import find_layer, register
-from course_lib.recording import copies_per_pass, find_module
+from course_lib.recordable import find_module
+from course_lib.recording import copies_per_pass
 
 Score = Callable[[Tensor], Tensor]
 Fill = float | Tensor

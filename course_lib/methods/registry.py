@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from course_lib.layers import Layer, layers
 from course_lib.preprocessing import check_pictures
-from course_lib.recording import INPUT, Tape, check_model, check_target, find_module, record
+from course_lib.recordable import check_model, find_module
+from course_lib.recording import INPUT, Tape, check_target, record
 
 Kind = Literal["layer", "input", "head", "model"]
 F = TypeVar("F", bound=Callable[..., Tensor])

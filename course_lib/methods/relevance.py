@@ -21,7 +21,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
 from course_lib.methods.registry import register
-from course_lib.recording import check_model, check_target
+from course_lib.recordable import check_model
+from course_lib.recording import check_target
 
 PASSING: set[Any] = {
     nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten, F.relu, F.relu_, F.dropout, torch.relu, torch.relu_, torch.flatten,

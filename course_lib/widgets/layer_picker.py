@@ -20,7 +20,8 @@ from course_lib.layers import layers as list_layers
 from course_lib.methods.registry import METHODS, find_layer, find_method
 from course_lib.networks import Network
 from course_lib.preprocessing import Preprocessing, check_pictures
-from course_lib.recording import check_model, check_target
+from course_lib.recordable import check_model
+from course_lib.recording import check_target
 from course_lib.widgets.page import PageWidget, png, source
 from course_lib.widgets.picker_state import (
     CHANNELS,
