@@ -34,17 +34,20 @@ class Tape:
     _points: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _versions: dict[str, int] = field(default_factory=dict, repr=False)
     _names: tuple[str, ...] = field(default=(), repr=False)
-    _state: Literal["empty", "running", "filled"] = field(default="empty", repr=False)
+    _state: Literal["empty", "running", "filled", "released"] = field(default="empty", repr=False)
 
-    def gradients(self, score: Score) -> dict[str, Tensor]:
+    def gradients(self, score: Score, release: bool = False) -> dict[str, Tensor]:
         """The gradient of a score with respect to every recorded layer, by one backward pass.
 
-        g = ∂score/∂A, in logits per unit of activation where the score is a logit.
+        g = ∂score/∂A, in logits per unit of activation where the score is a logit. For several scores the passes run
+        together as long as the layers are small, since then it's the starting of a pass that takes the time.
 
         Args:
             score: a class (the sum of its logits over the pictures, so each picture gets the gradient of its own
                 logit); a list of classes; an integer tensor with one class for each picture; a function of the
                 model's output; or the score itself, a tensor of shape () or (S,)
+            release: whether this is the last call: what the backward pass has used is then given back on its way
+                (for one score), which at an early layer spares a third of the memory
 
         Returns:
             {layer: (B, K, h, w)}, and {layer: (S, B, K, h, w)} for a list of classes or S scores
@@ -61,7 +64,11 @@ class Tape:
         True
         """
         if self._state != "filled":
-            raise ValueError("Nothing is recorded yet: call the model inside `with record(model, layers) as tape:`.")
+            raise ValueError(
+                "The tape was released by an earlier call of gradients: leave out `release` there."
+                if self._state == "released"
+                else "Nothing is recorded yet: call the model inside `with record(model, layers) as tape:`."
+            )
         missing = [name for name in self._names if name not in self._points]
         if missing:
             raise ValueError(f"The forward pass did not reach {_quoted(missing)}, so there is no gradient there.")
@@ -75,14 +82,35 @@ class Tape:
             scores = _scores(score, self.output)
             if not scores.requires_grad:
                 raise ValueError(_independent(list(self._points)))
-            points, each = list(self._points.values()), scores.unbind() if scores.ndim else [scores]
+            if release:
+                self._state = "released"
             with _mistakes_said():
-                passes = [torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in each]
-        unused = [name for name, gradient in zip(self._points, passes[0], strict=True) if gradient is None]
+                found = _derivatives(scores, list(self._points.values()), not release)
+        unused = [name for name, gradient in zip(self._points, found, strict=True) if gradient is None]
         if unused:
             raise ValueError(_independent(unused))
-        columns = (torch.stack(column) if scores.ndim else column[0] for column in zip(*passes, strict=True))
-        return dict(zip(self._points, columns, strict=True))
+        return {name: gradient for name, gradient in zip(self._points, found, strict=True) if gradient is not None}
+
+
+TOGETHER = 2**20
+"""As many numbers of gradients, 4 MiB, are computed in one backward pass of several scores."""
+
+
+def _derivatives(scores: Tensor, points: list[Tensor], keep: bool) -> Sequence[Tensor | None]:
+    """The derivative of a score () at each point, or of several (S,) with S in front; None where there is none."""
+    if not scores.ndim:
+        return torch.autograd.grad(scores, points, retain_graph=keep, allow_unused=True)
+    parts: list[Sequence[Tensor | None]] = []
+    for some in scores.split(max(1, TOGETHER // sum(point.numel() for point in points))):
+        try:
+            one_each = torch.eye(len(some), dtype=some.dtype, device=some.device)
+            parts.append(
+                torch.autograd.grad(some, points, one_each, retain_graph=True, allow_unused=True, is_grads_batched=True)
+            )
+        except RuntimeError:  # a backward pass that isn't written for batches of gradients
+            passes = [torch.autograd.grad(one, points, retain_graph=True, allow_unused=True) for one in some]
+            parts.append([None if column[0] is None else torch.stack(column) for column in zip(*passes, strict=True)])
+    return [None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True)]
 
 
 def _independent(names: list[str]) -> str:

@@ -64,7 +64,7 @@ def activation_maximization(
         shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
         with record(model, INPUT) as tape:
             model(x.roll(shift, (-2, -1)))
-        gradient = tape.gradients(score)[INPUT].roll([-s for s in shift], (-2, -1))
+        gradient = tape.gradients(score, release=True)[INPUT].roll([-s for s in shift], (-2, -1))
         if blur:
             gradient = gaussian_blur(gradient, 2 * math.ceil(3 * blur) + 1, blur)
         x = x + rate * (gradient - 2 * decay * (x - start))

@@ -99,7 +99,8 @@ def loss_saliency(model: nn.Module, pictures: Tensor, target: int) -> Tensor:
     with record(model, INPUT) as tape:
         model(pictures)
     target = check_target(target, tape.output)
-    return saliency(pictures, tape.gradients(lambda logits: -logits.log_softmax(1)[:, target].sum())[INPUT])
+    gradients = tape.gradients(lambda logits: -logits.log_softmax(1)[:, target].sum(), release=True)
+    return saliency(pictures, gradients[INPUT])
 
 
 @register("SmoothGrad", kind="model", signed=False, units="logits per unit of input", source="Smilkov et al., 2017")
@@ -147,8 +148,8 @@ def smooth_grad(
     spread = noise * (pictures.amax((1, 2, 3), keepdim=True) - pictures.amin((1, 2, 3), keepdim=True))
     chunks = torch.arange(samples).split(copies_per_pass(pictures, batch))
     for some in tqdm(chunks, desc="SmoothGrad", disable=not progress):
-        drawn = [torch.randn(pictures.shape[1:], generator=random, dtype=torch.float64) for _ in some]  # one by one:
-        noisy = pictures + spread * torch.stack(drawn)[:, None].to(pictures)  # so the chunks make no difference
+        drawn = [torch.randn(pictures.shape[1:], generator=random) for _ in some]  # one by one, so that chunks and
+        noisy = pictures + spread * torch.stack(drawn)[:, None].to(pictures)  # the dtype make no difference
         total += _gradients(model, noisy, score, "Smoothed gradients explain").sum(0)
     return saliency(pictures, total / samples)
 
@@ -157,7 +158,7 @@ def _gradients(model: nn.Module, copies: Tensor, score: Score, who: str) -> Tens
     """The gradient at each of several copies of the pictures, (n, B, C, H, W), in one pass."""
     with record(model, INPUT) as tape:
         model(copies.flatten(0, 1))
-    gradients = tape.gradients(score)[INPUT]
+    gradients = tape.gradients(score, release=True)[INPUT]
     if gradients.numel() != copies.numel():
         raise ValueError(f"{who} one score at a time; call them for each class.")
     return gradients.view_as(copies)

@@ -66,7 +66,7 @@ def _ruled(model: nn.Module, pictures: Tensor, score: Score, rule: Rule, name: s
         model(pictures)
     if not active.count:
         raise ValueError(f"{name} changes the rule at ReLUs, and no ReLU ran in this model.")
-    return tape.gradients(score)[INPUT]
+    return tape.gradients(score, release=True)[INPUT]
 
 
 @register("guided backpropagation", kind="model", units="logits per unit of input", source="Springenberg et al., 2015")

@@ -124,7 +124,7 @@ def explain(
         with record(model, name) as tape:
             logits = model(pictures)
         target = check_target(target, logits)
-        gradients = tape.gradients(target)[name] if chosen.kind != "head" else None
+        gradients = tape.gradients(target, release=True)[name] if chosen.kind != "head" else None
         raw = map_from(chosen, model, tape, place, target, gradients)
     if not (_finite(raw) and _finite(logits[:, target])):
         raise ValueError(

@@ -2,16 +2,21 @@
 
 In each round every way runs once, in a new order; a ratio is that of one round to the limit in the same round, and the
 table has the median of the rounds. The limit runs twice a round: how far it is from itself says how noisy the machine
-was. Memory is what is allocated at the worst moment beyond what was there before, less the same for a forward pass
+was. Freed memory stays with the process: otherwise a way pays for the pages that the one before it gave back to the
+system. Memory is what is allocated at the worst moment beyond what was there before, less the same for a forward pass
 without gradients; it is read from the allocator's own records (torch.profiler).
 """
 
+import ctypes
+import os
 import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages, before torch is imported
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -43,6 +48,14 @@ from tests.benchmarks.ways import (
 ROOT = Path(__file__).parents[2]
 MIB = 2**20
 Ratios = dict[str, list[float]]
+
+
+def keep_what_is_freed() -> None:
+    """Tell glibc not to give memory back to the system; other allocators are left as they are."""
+    trim_threshold, mmap_max = -1, -4
+    if hasattr(allocator := ctypes.CDLL(None), "mallopt"):
+        allocator.mallopt(trim_threshold, 2**31 - 1)
+        allocator.mallopt(mmap_max, 0)
 
 
 def seconds(run: Run, x: Tensor) -> float:
@@ -216,6 +229,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where table and figures go.")] = ROOT / "build" / "benchmarks",
 ) -> None:
     """Measure, and write a table (Markdown) and two figures."""
+    keep_what_is_freed()
     torch.set_num_threads(threads)
     matplotlib.use("agg")
     out.mkdir(parents=True, exist_ok=True)

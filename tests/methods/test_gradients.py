@@ -168,7 +168,7 @@ def test_smooth_grad_takes_its_noise_from_the_seed_and_the_pictures_range():
     torch.testing.assert_close(smooth_grad(network(), x[1:], 1, samples=7), expected[1:])
     assert (smooth_grad(network(), x, 1, samples=7, seed=1) - expected).abs().max() > 1e-4
     random = torch.Generator().manual_seed(0)
-    e = torch.stack([torch.randn(2, 4, 5, generator=random, dtype=torch.float64) for _ in range(7)])
+    e = torch.stack([torch.randn(2, 4, 5, generator=random) for _ in range(7)])
     noisy = x[:1] + 0.15 * (x[0].max() - x[0].min()) * e
     model = network()
     with record(model, INPUT) as tape:

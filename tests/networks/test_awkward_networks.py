@@ -280,8 +280,11 @@ def test_it_works(name):
         with record(model, list(case.at)) as tape:
             model(x)
         together = tape.gradients(score)
+        several = tape.gradients(lambda output: torch.stack([score(output), 2 * score(output)]))
+        near = 1e-5 if case.dtype.itemsize > 2 and "autocast" not in name else 0.05
         for at, (activation, gradient) in expected.items():
             assert difference(tape.activations[at], activation) == 0 and difference(together[at], gradient) < 1e-5, at
+            assert difference(several[at], torch.stack([gradient, 2 * gradient])) < near, at
     assert same(fingerprint(model), before)
     if case.picker:
         with pytest.raises(ValueError, match=case.picker):
