@@ -145,7 +145,7 @@ print(f"to explain, from black: {climb:.2f}. integrated gradients: {path.sum():.
 
 # %% id="smooth-grad"
 random = torch.Generator().manual_seed(0)
-noisy = [x + 0.15 * (x.max() - x.min()) * torch.randn(x.shape[1:], generator=random, dtype=x.dtype) for _ in range(50)]
+noisy = [x + 0.15 * (x.max() - x.min()) * torch.randn(x.shape[1:], generator=random) for _ in range(50)]
 with record(model, "input") as tape:
     model(torch.cat(noisy))
 by_hand = tape.gradients(target)["input"].mean(0, keepdim=True).abs().amax(1)

@@ -8,7 +8,6 @@ without gradients; it is read from the allocator's own records (torch.profiler).
 """
 
 import ctypes
-import os
 import random
 import statistics
 import time
@@ -16,12 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages, before torch is imported
-
 import matplotlib
 import matplotlib.pyplot as plt
 import torch
 import typer
+from matplotlib.ticker import LogLocator
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
@@ -144,6 +142,26 @@ def table(title: str, columns: Sequence[str], rows: dict[str, Ratios]) -> list[s
     return [*lines, ""]
 
 
+def across(rows: dict[str, Ratios], column: str) -> str:
+    """The median over the rows, and from where to where they go."""
+    medians = [statistics.median(found[column]) for found in rows.values() if found.get(column)]
+    if not medians:
+        return "—"
+    return f"{statistics.median(medians):.2f} ({min(medians):.2f} to {max(medians):.2f})"
+
+
+def summary(compared: dict[str, dict[str, Ratios]], memory: dict[str, dict[str, float]]) -> list[str]:
+    """The table of the README: each way's time over all networks, layers and batches, and its memory."""
+    ways = [way.name for way in GRAD_CAM[2:]]
+    lines = [f"| | {' | '.join(ways)} |", "|---|" + "---|" * len(ways)]
+    lines += [f"| {what} | {' | '.join(across(rows, way) for way in ways)} |" for what, rows in compared.items()]
+    for name, found in memory.items():
+        if name in ("resnet50", "vit_b_16"):
+            cells = [f"{found[way]:.0f} MiB" for way in ways]
+            lines.append(f"| memory beyond the forward pass, {name}, last layer, 8 pictures | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def growth(side: int, rounds: int, most: int) -> list[tuple[str, list[int], list[float], list[float]]]:
     """How time and memory of this library grow, for so many sizes at most: (what, sizes, seconds, MiB)."""
     model = network("resnet18")
@@ -198,9 +216,11 @@ def draw_growth(found: list[tuple[str, list[int], list[float], list[float]]], pa
         ax.plot(sizes, [one / times[0] for one in times], "o-", color=PALETTE["blue"], label="time")
         ax.plot(sizes, [one / memory[0] for one in memory], "s:", color=PALETTE["orange"], label="peak memory")
         ax.set(xscale="log", yscale="log", xlabel=what, xticks=sizes, xticklabels=sizes)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
     axes.flat[0].legend()
-    figure.supylabel("multiple of the smallest")
+    figure.supylabel("times the smallest")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -216,6 +236,8 @@ def draw_ratios(rows: dict[str, Ratios], path: Path) -> None:
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set(xscale="log", xlabel="time as a multiple of the limit: one dot for each network, layer and batch")
+    ax.set_xticks([0.75, 1, 1.5, 2, 3, 4], ["0.75", "1", "1.5", "2", "3", "4"])
+    ax.minorticks_off()
     ax.legend()
     figure.savefig(path, dpi=120)
     plt.close(figure)
@@ -250,26 +272,28 @@ def main(
 
     x, memory = pictures(8, side), {}
     for name in tqdm(chosen, desc="memory", disable=None):
-        layer, memory[name] = LAYERS[name][-1], []
+        memory[name] = {}
         for way in (LIMIT, *GRAD_CAM[2:]):
             model = network(name)
-            try:
-                memory[name].append(f"{extra(way.prepare(model, layer), model, x):.0f}")
-            except Exception:  # said above
-                memory[name].append("—")
+            memory[name][way.name] = extra(way.prepare(model, LAYERS[name][-1]), model, x)
     columns = [way.name for way in (LIMIT, *GRAD_CAM[2:])]
     lines += ["**Grad-CAM at the last layer, batch 8: MiB beyond the forward pass**", "",
               f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns),
-              *(f"| {name} | {' | '.join(cells)} |" for name, cells in memory.items()), ""]  # fmt: skip
+              *(f"| {name} | {' | '.join(f'{found[way]:.0f}' for way in columns)} |" for name, found in memory.items()),
+              ""]  # fmt: skip
 
-    several = {name: compared(STAGES, name, pictures(1, side), rounds, LAYERS[name])
-               for name in tqdm(chosen, desc="all stages", disable=None)}  # fmt: skip
+    stages = {name: compared(STAGES, name, pictures(1, side), rounds, LAYERS[name])
+              for name in tqdm(chosen, desc="all stages", disable=None)}  # fmt: skip
     lines += table("All stages at once: time as a multiple of the limit of the earliest",
-                   [way.name for way in STAGES[1:]], several)  # fmt: skip
+                   [way.name for way in STAGES[1:]], stages)  # fmt: skip
     several = {name: compared(SEVERAL, name, pictures(1, side), rounds, LAYERS[name][-1])
                for name in tqdm(chosen, desc="classes", disable=None) if name != "vit_b_16"}  # fmt: skip
     lines += table(f"{len(CLASSES)} classes at once, at the last layer: time as a multiple of the limit",
                    [way.name for way in SEVERAL[1:]], several)  # fmt: skip
+    in_short = {"one layer, 1 or 8 pictures": rows, "all stages at once": stages,
+                f"{len(CLASSES)} classes at once": several}  # fmt: skip
+    lines += ["**In short**: the median, and from where to where, of times as multiples of the limit", "",
+              *summary(in_short, memory)]  # fmt: skip
 
     found: dict[str, Ratios] = {}
     for what, ways in tqdm(PASSES.items(), desc="passes", disable=None):
