@@ -78,7 +78,6 @@ def _bubblewrap(copy: Path, as_root: bool) -> list[str]:
         elif root.is_dir():
             seen += ["--ro-bind", str(root), str(root)]
     seen += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    seen += ["--perms", "1777", "--tmpfs", "/tmp"]  # before the folders: the course itself may lie in /tmp
     folders = {path: path for path in _python_folders()} | {copy: Path("/course")}
     parents = sorted({parent for path in folders.values() for parent in path.parents} - {Path("/")})
     for parent in parents:  # bwrap would make them readable by one user only
@@ -87,7 +86,8 @@ def _bubblewrap(copy: Path, as_root: bool) -> list[str]:
         seen += ["--ro-bind", str(path), str(where)]
     if LIBRARY.parent.name == "site-packages":  # installed, not linked: its answers would be seen
         seen += ["--tmpfs", str(LIBRARY)]
-    places = ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--remount-ro", "/"]
+    places = ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    places += ["--remount-ro", "/dev", "--remount-ro", "/"]
     clean = ["--clearenv", "--die-with-parent", "--new-session", "--chdir", "/tmp"]
     variables = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp", "PATH": "/usr/bin:/bin", "PYTHONPATH": "/course", **_CALM}
     for name, value in variables.items():
