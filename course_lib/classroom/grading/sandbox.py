@@ -27,6 +27,8 @@ WORDS = {
     "--unsandboxed.",
     "not-installed": "bubblewrap isn't installed",
     "refused": "bubblewrap can't make one: {message}",
+    "in-tmp": "Python lies in {folder}, and in the sandbox each answer gets a /tmp of its own: move the course's folder "
+    "out of /tmp, and start it there again.",
     "no-fork": "Grading needs Linux or macOS, since it forks a process for each submission; on Windows use WSL.",
 }
 
@@ -122,6 +124,9 @@ class Worker:
             raise SandboxError(WORDS["no-fork"])
         if boxed and not shutil.which("bwrap"):
             raise SandboxError(WORDS["none"].format(why=WORDS["not-installed"]))
+        for folder in _python_folders() if boxed else []:
+            if folder.is_relative_to("/tmp"):
+                raise SandboxError(WORDS["in-tmp"].format(folder=folder))
         self.boxed = boxed
         _tidy()
         self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
