@@ -27,8 +27,8 @@ WORDS = {
     "--unsandboxed.",
     "not-installed": "bubblewrap isn't installed",
     "refused": "bubblewrap can't make one: {message}",
-    "in-tmp": "Python lies in {folder}, and in the sandbox each answer gets a /tmp of its own: move the course's folder "
-    "out of /tmp, and start it there again.",
+    "in-tmp": "Python lies in {folder}, and in the sandbox each answer gets a /tmp of its own: move the course's "
+    "folder out of /tmp, and start it there again.",
     "no-fork": "Grading needs Linux or macOS, since it forks a process for each submission; on Windows use WSL.",
 }
 

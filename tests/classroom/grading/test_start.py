@@ -27,5 +27,5 @@ def test_a_course_in_tmp_is_told_to_move(monkeypatch):
     monkeypatch.setattr("course_lib.classroom.grading.sandbox.shutil.which", lambda name: f"/usr/bin/{name}")
     folders = [Path("/usr"), Path("/tmp") / "course" / ".venv"]
     monkeypatch.setattr("course_lib.classroom.grading.sandbox._python_folders", lambda: folders)
-    with pytest.raises(SandboxError, match=f"^Python lies in {folders[1]}, and .* move the course's folder out of /tmp"):
+    with pytest.raises(SandboxError, match=f"^Python lies in {folders[1]}, and .* move the course's folder out"):
         Worker()
