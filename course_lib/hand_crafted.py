@@ -62,10 +62,28 @@ def _fit(points: Array) -> Ellipse | None:
     (x, y), (a, b), angle = model.center, model.axis_lengths, model.theta
     if not (2.5 < min(a, b) and max(a, b) < 15 and min(a, b) > 0.55 * max(a, b)):
         return None
-    rms = float(np.sqrt(np.mean(model.residuals(points) ** 2)))
+    rms = float(np.sqrt(np.mean(_squared_distances(points - (x, y), a, b, angle))))
     directions = np.floor((np.arctan2(points[:, 1] - y, points[:, 0] - x) / (2 * np.pi) + 0.5) * 24)
     score = np.exp(-((rms / (0.06 * np.sqrt(a * b))) ** 2)) * (len(np.unique(directions)) / 24) ** 2
     return Ellipse(float(x), float(y), float(a), float(b), float(angle), float(score))
+
+
+def _squared_distances(points: Array, a: float, b: float, angle: float) -> Array:
+    """From each point to the nearest (a cos t, b sin t): the best t of 64, then Newton's method.
+
+    `EllipseModel.residuals` gives the same, but point by point in Python, for most of the time that a picture takes.
+    """
+    turned = points @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    x, y = turned[:, :1], turned[:, 1:]
+    tried = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    t = tried[((x - a * np.cos(tried)) ** 2 + (y - b * np.sin(tried)) ** 2).argmin(1)][:, None]
+    for _ in range(4):
+        cos, sin = np.cos(t), np.sin(t)
+        slope = a * x * sin - b * y * cos - (a**2 - b**2) * sin * cos
+        curvature = a * x * cos + b * y * sin - (a**2 - b**2) * (cos**2 - sin**2)
+        t = t - slope / np.maximum(curvature, 0.1 * b**2)  # not 0, where a point lies at the centre of curvature
+    found: Array = (x - a * np.cos(t)) ** 2 + (y - b * np.sin(t)) ** 2
+    return found[:, 0]
 
 
 def _old_fit(points: Array) -> Any:

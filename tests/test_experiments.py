@@ -14,6 +14,8 @@ from course_lib.networks import load
 
 SLOW = ("words_pointing", "questions_pointing", "transformer_pointing", "transformer_tokens")
 """Tables whose trained rows of seeds 1 to 4 take minutes each, since a network is trained for them."""
+TRAINED = ("vehicles_learning_curve", "creatures_cues", "creatures_swaps", "creatures_evidence")
+"""Tables for each row of which a network is trained, in about half a minute; a full run repeats a row of one."""
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -100,7 +102,7 @@ def test_an_unknown_experiment_gets_the_nearest_name(tmp_path):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [random.choice(TRAINED), *sorted(set(EXPERIMENTS) - set(TRAINED))])
 def test_a_random_row_comes_out_again(name):
     rows = read(name)
     if name in SLOW:
@@ -110,12 +112,16 @@ def test_a_random_row_comes_out_again(name):
     setting = {key: row[key] if isinstance(row[key], str) else int(row[key]) for key in keys}
     again = EXPERIMENTS[name].measure(**setting)
     print(name, setting, again)
+    others = [r for r in rows if all(r[key] == row[key] for key in keys if key != "seed")]
     for column, value in again.items():
-        # training on another machine rounds otherwise, and ends a little elsewhere
         if isinstance(value, str):
             assert value == row[column]
+        elif name.startswith("creatures"):  # trained on another machine, a network ends where another seed's might
+            low, *_, high = sorted(other[column] for other in others)
+            slack = max(0.05, (high - low) / 2)
+            assert low - slack <= value <= high + slack
         else:
-            wide = name.startswith(("scoreboard", "creatures")) or name in SLOW or column == "network"
+            wide = name.startswith("scoreboard") or name in SLOW or column == "network"
             slack = {"abs": 0.05, "rel": 0.02} if wide else {"abs": 0.005}
             assert value == pytest.approx(row[column], nan_ok=True, **slack)
 

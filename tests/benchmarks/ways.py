@@ -208,6 +208,11 @@ def classes_torch_cam(model: nn.Module, layer: str) -> Run:
     return run
 
 
+def classes_pytorch_grad_cam(model: nn.Module, layer: str) -> Run:
+    method = GradCAM(model, [model.get_submodule(layer)])
+    return lambda x: [method(x, [ClassifierOutputTarget(target)] * len(x)) for target in CLASSES]
+
+
 SEVERAL = (
     Way("the limit", "one forward pass, a backward pass for each class", classes_by_hand),
     Way("the limit again", "the same", classes_by_hand),
@@ -215,6 +220,7 @@ SEVERAL = (
     Way("this library", "tape.gradients(list of classes)", classes_ours),
     Way("captum", "LayerGradCam for each class", classes_captum),
     Way("torchcam", "GradCAM(...)(target, logits, retain_graph=True) for each class", classes_torch_cam),
+    Way("pytorch-grad-cam", "GradCAM(model, [layer])(x, targets) for each class", classes_pytorch_grad_cam),
 )
 
 # -------------------------------------------------------------------------------------------- passes of their own

@@ -139,7 +139,7 @@ def test_smooth_grad_and_integrated_gradients(network):
     plain = attr.Saliency(model).attribute(x, TARGET).amax(1)
     agree(smooth_grad(model, x, TARGET, noise=0.0, samples=2), plain, smooth_grad(model, x, TARGET, samples=2))
     random, spread = torch.Generator().manual_seed(0), x[:1].max() - x[:1].min()
-    drawn = torch.stack([torch.randn(x.shape[1:], generator=random, dtype=x.dtype) for _ in range(4)])
+    drawn = torch.stack([torch.randn(x.shape[1:], generator=random) for _ in range(4)]).to(x)
     signed = attr.Saliency(model).attribute(x[:1] + 0.15 * spread * drawn, TARGET, abs=False).mean(0, keepdim=True)
     agree(smooth_grad(model, x[:1], TARGET, samples=4), saliency(x[:1], signed), plain[:1])
     path = attr.IntegratedGradients(model).attribute(x, 0 * x, TARGET, n_steps=4, method="riemann_middle").sum(1)
