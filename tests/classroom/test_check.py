@@ -1,8 +1,10 @@
 """What `check` says, in its order: one answer for each kind of verdict, and the card that shows it."""
 
+import functools
 import re
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 
 from course_lib.classroom import check as checking
 from course_lib.classroom.check import Card, check, hint, outcomes, short, verdict
-from course_lib.classroom.questions import find
+from course_lib.classroom.questions import find, questions
 
 
 def judged(answer, name="alpha"):
@@ -38,7 +40,7 @@ ORDER = [
     (lambda g: None, "type", "returns nothing"),
     (lambda g: [1.0], "type", "a tensor"),
     (lambda g: g.mean((1, 2, 3)), "shape", r"\(1, 2\), and is \(1,\)"),
-    (lambda g: g.mean((2, 3)).long(), "dtype", "float64, and are int64"),
+    (lambda g: g.mean((2, 3)).long(), "dtype", "should be float64, and are int64"),
     (lambda g: g.mean((2, 3)) / 0, "infinite", "not finite"),
     (lambda g: g.mean((2, 3)), "right", "2 of 2 points"),
     (lambda g: g.sum((2, 3)), "mistake", "sum for mean"),
@@ -83,11 +85,75 @@ def test_an_error_shows_the_learners_own_line_and_not_ours():
     assert "course_lib" not in words and "Traceback" not in words
 
 
+def pooled(gradients):
+    return gradients.mean(dim=(2, 9))  # where it went wrong
+
+
+def test_of_several_own_lines_the_innermost_is_shown():
+    def calls_another(gradients):
+        return pooled(gradients)
+
+    assert "# where it went wrong" in said(calls_another)
+
+
+def test_after_an_error_the_answer_is_not_called_again():
+    calls: list[int] = []
+    found = outcomes(find("alpha"), lambda g: calls.append(1) or 1 / 0, find("alpha").cases())
+    assert len(calls) == len(found) == 1 and found[0].error == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize(
+    "given", [3.0, "alpha", np, functools.partial(slips)], ids=["number", "text", "module", "partial"]
+)
+def test_what_is_no_function_with_a_name_is_told_how_to_ask(given, capsys):
+    assert check(given).verdict.sentences == (checking.WORDS["unknown"].format(sentence=checking.WORDS["uncalled"]),)
+
+
+def test_of_an_errors_message_the_first_line_is_shown():
+    def raises(gradients):
+        raise ValueError("the {}\nthe {}".format("first", "second"))
+
+    assert "raised ValueError: the first" in said(raises) and "the second" not in said(raises)
+
+
+def test_the_input_that_is_shown_is_the_first_on_which_it_differs():
+    (first,), (second,), *_ = find("alpha").cases()
+    words = said(lambda g: g.mean((2, 3)) + (g.shape != first.shape))
+    assert first.shape != second.shape and short(second) in words and short(first) not in words
+
+
+def test_a_wrong_answer_shows_the_input():
+    assert re.search(r"The input: \[[^]]+\] of shape \(1, 2, 1, 2\)", said(lambda g: g.mean((2, 3)) + 1))
+
+
+@pytest.mark.parametrize(("text", "kind", "words"), [(" \n", "blank", "empty"), ("two words", "by hand", "2 words")])
+def test_a_text_waits_for_a_person_unless_it_is_empty(text, kind, words):
+    name = next(name for name, question in questions().items() if question.by_hand)
+    found = judged(lambda: text, name)
+    assert found.kind == kind and words in found.sentences[0] and found.points == 0
+
+
+def test_an_answer_to_fewer_cases_than_there_are_is_not_judged():
+    question = find("alpha")
+    cases = question.cases()
+    with pytest.raises(ValueError, match="shorter"):
+        verdict(question, cases, outcomes(question, lambda g: g.mean((2, 3)), cases)[:-1])
+
+
 def test_leaving_the_interpreter_is_an_error_of_the_answer():
     def leave(gradients):
         raise SystemExit(3)
 
     assert "SystemExit" in said(leave)
+
+
+def test_cases_after_the_first_share_the_time_of_one(monkeypatch):
+    given: list[float] = []
+    monkeypatch.setattr(checking, "_stopped_after", lambda seconds: nullcontext(given.append(seconds)))
+    question = find("alpha")
+    cases = question.cases()
+    outcomes(question, lambda g: g.mean((2, 3)), cases)
+    assert len(cases) > 1 and given == [checking.LIMIT] + [checking.LIMIT / len(cases)] * (len(cases) - 1)
 
 
 @pytest.mark.parametrize("threaded", [False, True], ids=["main thread", "another thread"])
@@ -179,11 +245,12 @@ def test_a_card_says_in_words_what_its_colour_says_and_escapes_what_it_quotes():
     assert 'aria-hidden="true"' in page  # the sign in front is decoration: the words say it
     assert "background" not in page and re.findall(r"[^-]color: ", page) == []  # the theme's own text and ground
     good = Card("alpha: right", ("Right.",), True)._repr_html_()
-    assert good != page and "--jp-success-color1" in good
+    assert good != page and "--jp-success-color1" in good and "✓ " in good and "→ " in page
 
 
 def test_a_value_is_shown_on_one_line():
     assert short(torch.tensor([1.0, 2.5])) == "[1, 2.5]"
+    assert short(torch.ones(1, 1, 2)) == "[1, 1] of shape (1, 1, 2)"
     assert len(short("x" * 500)) == 80
 
 

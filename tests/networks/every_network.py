@@ -3,7 +3,8 @@
     python -m tests.networks.every_network --into tests/networks/every_network.csv
 
 What is meant: weights are random (seed 0, also where the head starts at 0), each network gets a picture of its own
-size, and the score is the largest logit. The last layer is the last one with a grid at which the gradient isn't 0
+size, and the score is the largest logit. In "classes_difference" the three largest logits are explained in one backward
+pass, each against a limit of its own. The last layer is the last one with a grid at which the gradient isn't 0
 everywhere; the middle one stands half way down the list. For transformers a grid is: the patch tokens of ViT row by
 row, without the class token (after its last attention the head reads the class token alone, so the last layer lies
 before it); the cells of Swin, channels last; in MaxViT what lies between the windows, whose tokens have no grid.
@@ -14,7 +15,7 @@ the resized picture is a multiple of 32.
 
 import argparse
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.networks.limit import difference, fingerprint, grad_cam_by_hand, limi
 
 TABLE = Path(__file__).with_name("every_network.csv")
 COLUMNS = ["network", "score", "input", "layers", "layer", "map", "difference", "middle", "middle_map",
-           "middle_difference", "unchanged", "agrees"]  # fmt: skip
+           "middle_difference", "classes_difference", "unchanged", "agrees"]  # fmt: skip
 LIMIT = 1e-5
 """The largest difference, as a share of the map's largest value, that counts as agreement."""
 
@@ -112,6 +113,16 @@ def last_usable(model: nn.Module, x: Tensor, listed: list[Layer], score: Score) 
     raise LookupError("No layer with a grid has a gradient.")
 
 
+def of_several_classes(model: nn.Module, x: Tensor, layer: Layer) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each of the three largest logits: Grad-CAM, all of them from one backward pass, and the limit's."""
+    with record(model, layer.name) as tape:
+        targets = model(x)[0].topk(3).indices.tolist()
+    for target, gradient in zip(targets, tape.gradients(targets)[layer.name], strict=True):
+        expected = limit(model, x, layer.name, lambda output, target=target: output[:, target].sum())
+        found = grad_cam(*(layer.to_grid(value) for value in (tape.activations[layer.name], gradient)))
+        yield found, grad_cam_by_hand(*expected, layer)
+
+
 def row(name: str, model: nn.Module, size: int, batch: int = 1) -> dict[str, str]:
     """One line of the table: what was found at the last usable layer and at the middle one."""
     x = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(1))
@@ -138,6 +149,10 @@ def row(name: str, model: nn.Module, size: int, batch: int = 1) -> dict[str, str
             said[column + "difference"] = f"{away:.1e}"
             said[column + "map"] = " x ".join(map(str, found.shape[1:]))
             said["middle" if column else "layer"] = layer.name
+        if given is None:
+            away = max(difference(*pair) for pair in of_several_classes(model, x, last))
+            said["classes_difference"] = f"{away:.1e}"
+            agree.append(away <= LIMIT)
         said["agrees"] = "yes" if all(agree) else "no"
     except (ValueError, TypeError, LookupError) as error:
         said["agrees"] = str(error)
