@@ -149,6 +149,7 @@ def test_leaving_the_interpreter_is_an_error_of_the_answer():
 
 def test_cases_after_the_first_share_the_time_of_one(monkeypatch):
     given: list[float] = []
+    monkeypatch.setattr(checking, "LIMIT", 3.0)
     monkeypatch.setattr(checking, "_stopped_after", lambda seconds: nullcontext(given.append(seconds)))
     question = find("alpha")
     cases = question.cases()
