@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
 FILLS = ("mean", "black", "blur")
@@ -27,6 +26,8 @@ def filling(pictures: Tensor, fill: str = "mean") -> Tensor:
     if fill not in FILLS:
         raise ValueError(f"Pixels are filled by {', '.join(FILLS)}, not by {fill!r}.")
     if fill == "blur":
+        from torchvision.transforms.functional import gaussian_blur  # here, since it takes as long as all of torch
+
         side = pictures.shape[-2]
         return torch.as_tensor(gaussian_blur(pictures, [side // 2 * 2 - 1] * 2, [side / 8] * 2))
     return (pictures.mean((-2, -1), keepdim=True) if fill == "mean" else torch.zeros(())).expand_as(pictures)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision.transforms.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -87,6 +86,8 @@ class Preprocessing:
 
         Raises ValueError or TypeError with the sentence of `read_picture` or `check_pictures`.
         """
+        import torchvision.transforms.functional as F  # here, since it takes as long to import as all of torch
+
         if isinstance(picture, Tensor):
             batch = check_pictures(picture, unit_range=True)
             if len(batch) > 1:

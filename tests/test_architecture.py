@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +74,14 @@ def test_the_start_needs_nothing_but_python_and_the_package_is_empty():
 
 def test_hand_crafted_features_know_no_dataset_and_no_network():
     assert list(imports((LIBRARY / "hand_crafted.py").read_text("utf-8"))) == []
+
+
+def test_what_every_lesson_imports_starts_without_torchvision():
+    """It takes as long to import as all of torch, and only photographs' networks, resizing and blurs need it."""
+    names = ("figures", "networks", "methods.registry", "widgets", "report", "classroom.check")
+    code = f"import sys, {', '.join(f'course_lib.{name}' for name in names)}; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "False"
 
 
 # ------------------------------------------------------------------------------------------------------- how small

@@ -135,6 +135,7 @@ def test_ellipses_lie_on_the_wheels_and_the_main_region_on_the_body():
 
 
 @pytest.mark.full
+@pytest.mark.measures
 def test_a_picture_takes_about_15_milliseconds():
     pictures = arrays(vehicles_test_set()[0])[:20]
     both = lambda: [(wheel_score(p), metal_score(p)) for p in pictures]  # noqa: E731

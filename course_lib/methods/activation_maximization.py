@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
 from course_lib.recording import INPUT, Score, record
@@ -66,6 +65,8 @@ def activation_maximization(
             model(x.roll(shift, (-2, -1)))
         gradient = tape.gradients(score, release=True)[INPUT].roll([-s for s in shift], (-2, -1))
         if blur:
+            from torchvision.transforms.functional import gaussian_blur  # here, since it takes as long as all of torch
+
             gradient = gaussian_blur(gradient, 2 * math.ceil(3 * blur) + 1, blur)
         x = x + rate * (gradient - 2 * decay * (x - start))
         if radius is not None:

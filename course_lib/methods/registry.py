@@ -162,7 +162,7 @@ def map_from(
             f"The activations of {name!r} hold NaN or infinity: look at the picture first, then the layers."
         )
     if method.kind == "head":
-        return _through_head(method, model, _grid(layer, activations), tape.output.detach(), target)
+        return through_head(method, model, _grid(layer, activations), tape.output.detach(), target)
     assert gradients is not None
     if not _finite(gradients):
         raise ValueError(f"The gradient at {name!r} holds NaN or infinity.")
@@ -178,19 +178,19 @@ def _grid(layer: Layer | None, values: Tensor) -> Tensor:
     return layer.to_grid(values) if layer else values
 
 
-def _through_head(method: Method, model: nn.Module, activations: Tensor, logits: Tensor, target: int) -> Tensor:
+def through_head(method: Method, model: nn.Module, activations: Tensor, logits: Tensor, target: int) -> Tensor:
     """CAM's weights are those of the last linear layer, and its claim is checked: mean(map) + bias is the logit."""
-    heads = [
+    linear = (
         module
-        for module in model.modules()
+        for module in reversed(list(model.modules()))
         if (isinstance(module, nn.Linear) or isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
         and module.weight.shape[0] == logits.shape[1]
-    ]
-    if not heads:
+    )
+    if (head := next(linear, None)) is None:
         raise ValueError(
             "CAM needs a last linear layer with a row for each class, and this model has none. Try Grad-CAM."
         )
-    weight = heads[-1].weight.detach().flatten(1)[target]
+    weight = head.weight.detach().flatten(1)[target]
     if len(weight) != activations.shape[-3]:
         raise ValueError(
             f"CAM needs one weight for each channel, but the linear layer reads {len(weight)} numbers and this layer "
@@ -198,7 +198,7 @@ def _through_head(method: Method, model: nn.Module, activations: Tensor, logits:
             "Try Grad-CAM."
         )
     raw = method.function(activations, weight)
-    bias = heads[-1].bias.detach()[target] if heads[-1].bias is not None else torch.zeros((), dtype=raw.dtype)
+    bias = head.bias.detach()[target] if head.bias is not None else torch.zeros((), dtype=raw.dtype)
     claimed, logit = (raw.mean((-2, -1)) + bias).double(), logits[:, target].double()
     tolerance = max(1e-3, *(8 * torch.finfo(values.dtype).eps for values in (raw, logits)))  # autocast mixes them
     if not torch.allclose(claimed, logit, rtol=tolerance, atol=tolerance * float(logits.abs().max())):

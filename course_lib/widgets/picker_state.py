@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from course_lib.layers import Layer, layers
 from course_lib.methods.cam import neuron_importance
-from course_lib.methods.registry import METHODS, Method, map_from, words_for
+from course_lib.methods.registry import METHODS, Method, through_head, words_for
 from course_lib.recording import INPUT, record
 
 WORDS = {
@@ -136,12 +136,16 @@ class Recorded:
         try:
             if method.kind == "model":
                 raw = method.function(self.model, self.picture, self.target)
-            elif method.kind == "head":
-                raw = map_from(method, self.model, self.tape, layer, self.target, None)
-            else:  # map_from's checks of every tensor would cost more than the maps: what isn't finite shows in the map
+            else:  # `map_from` checks every tensor, for more than the maps cost: what isn't finite shows in the map
                 name = layer.name if layer else INPUT
-                tensors = (self.tape.activations[name], self.gradients[name])
-                raw = method.function(*(layer.to_grid(tensor) if layer else tensor for tensor in tensors))
+                activations, gradients = (
+                    layer.to_grid(tensor) if layer else tensor
+                    for tensor in (self.tape.activations[name], self.gradients[name])
+                )
+                if method.kind == "head":
+                    raw = through_head(method, self.model, activations, self.tape.output.detach(), self.target)
+                else:
+                    raw = method.function(activations, gradients)
         except ValueError as error:
             return str(error)
         return raw[0].detach() if raw.isfinite().all() else WORDS["not_finite"].format(method=method.name)

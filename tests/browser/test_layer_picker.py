@@ -322,6 +322,7 @@ MEASURE = """async () => {
 """Milliseconds from a choice to the frame that shows it, of that the script's own, and for a bare draw of that size."""
 
 
+@pytest.mark.measures
 def test_a_choice_is_shown_as_fast_as_a_canvas_can(open_notebook: Open) -> None:
     notebook = open_notebook(LARGE)
     notebook.run_all()

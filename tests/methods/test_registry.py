@@ -242,6 +242,13 @@ def poisoned(value: float) -> nn.Module:
     return model
 
 
+class RootOfNothing(nn.Module):
+    """Finite itself, with an infinite slope."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (0 * features).sqrt()
+
+
 class Beside(Network):
     """`spare` runs, but nothing reads it."""
 
@@ -334,6 +341,12 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], type[Exception],
         {"method": "CAM"},
         ValueError,
         "The activations of 'features' hold NaN or infinity",
+    ),
+    "NaN in a gradient": (
+        lambda: Network(RootOfNothing()),
+        {},
+        ValueError,
+        "The gradient at 'features' holds NaN or infinity",
     ),
     "NaN after the layer": (
         lambda: poisoned(float("inf")),

@@ -59,6 +59,7 @@ def test_a_page_with_a_photograph_is_small(picker: LayerPicker) -> None:
     assert len(picker.page().encode()) < 150_000
 
 
+@pytest.mark.measures
 def test_a_change_costs_little_more_than_the_passes(picker: LayerPicker, record_property: Callable[..., None]) -> None:
     """A new picture: one forward and one backward pass; a new class: the latter. At most 1.5 times the bare passes."""
     threads = torch.get_num_threads()

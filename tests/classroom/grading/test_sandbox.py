@@ -403,6 +403,7 @@ def rows_written(out: Path) -> bool:
     return b"killing_input" in (out / "gradebook.sqlite").read_bytes()
 
 
+@pytest.mark.measures
 def test_the_demo_and_its_speed(tmp_path, capsys):
     need_sandbox()
     done = run("this user", tmp_path, "--demo", "--out", str(tmp_path / "out"), "--quiet")
