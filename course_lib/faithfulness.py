@@ -26,7 +26,7 @@ def filling(pictures: Tensor, fill: str = "mean") -> Tensor:
     if fill not in FILLS:
         raise ValueError(f"Pixels are filled by {', '.join(FILLS)}, not by {fill!r}.")
     if fill == "blur":
-        from torchvision.transforms.functional import gaussian_blur  # here, since it takes as long as all of torch
+        from torchvision.transforms.functional import gaussian_blur  # here: its import takes as long as torch
 
         side = pictures.shape[-2]
         return torch.as_tensor(gaussian_blur(pictures, [side // 2 * 2 - 1] * 2, [side / 8] * 2))

@@ -86,7 +86,7 @@ class Preprocessing:
 
         Raises ValueError or TypeError with the sentence of `read_picture` or `check_pictures`.
         """
-        import torchvision.transforms.functional as F  # here, since it takes as long to import as all of torch
+        import torchvision.transforms.functional as F  # here: its import takes as long as torch
 
         if isinstance(picture, Tensor):
             batch = check_pictures(picture, unit_range=True)

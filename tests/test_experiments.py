@@ -14,8 +14,6 @@ from course_lib.networks import load
 
 SLOW = ("words_pointing", "questions_pointing", "transformer_pointing", "transformer_tokens")
 """Tables whose trained rows of seeds 1 to 4 take minutes each, since a network is trained for them."""
-TRAINED = ("vehicles_learning_curve", "creatures_cues", "creatures_swaps", "creatures_evidence")
-"""Tables for each row of which a network is trained, in about half a minute; a full run repeats a row of one."""
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -102,7 +100,7 @@ def test_an_unknown_experiment_gets_the_nearest_name(tmp_path):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", [random.choice(TRAINED), *sorted(set(EXPERIMENTS) - set(TRAINED))])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_random_row_comes_out_again(name):
     rows = read(name)
     if name in SLOW:

@@ -65,7 +65,7 @@ def activation_maximization(
             model(x.roll(shift, (-2, -1)))
         gradient = tape.gradients(score, release=True)[INPUT].roll([-s for s in shift], (-2, -1))
         if blur:
-            from torchvision.transforms.functional import gaussian_blur  # here, since it takes as long as all of torch
+            from torchvision.transforms.functional import gaussian_blur  # here: its import takes as long as torch
 
             gradient = gaussian_blur(gradient, 2 * math.ceil(3 * blur) + 1, blur)
         x = x + rate * (gradient - 2 * decay * (x - start))

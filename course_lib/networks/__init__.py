@@ -78,7 +78,7 @@ def pretrained(name: str) -> Network:
         LookupError: for a name that torchvision doesn't have (with the nearest ones)
         ConnectionError: if the weights are neither there nor to be had, with what works offline
     """
-    import torchvision  # here, since it takes as long to import as all of torch
+    import torchvision  # here: its import takes as long as torch
 
     check_name(name, torchvision.models.list_models(module=torchvision.models))
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]

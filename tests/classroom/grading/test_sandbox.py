@@ -358,7 +358,7 @@ for line in sys.stdin:
 def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
     need_sandbox()
     submissions, _ = make_class(tmp_path)
-    extra = 80
+    extra = 150
     for copy in range(extra):
         place = submissions / f"copy {copy}"
         place.mkdir()
@@ -375,7 +375,7 @@ def test_a_grader_that_is_killed_at_any_moment_goes_on_where_it_was(tmp_path):
             starter.stdin.flush()
             return starter.stdout.readline().strip()
 
-        for _ in range(12):
+        for _ in range(20):
             process, started = start(), time.monotonic()
             if not ready:  # the first one is killed at its first result, which says how long a start takes
                 while not (out / "gradebook.sqlite").exists() or not rows_written(out):
