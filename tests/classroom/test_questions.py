@@ -1,7 +1,8 @@
 """Every registered question: its reference passes, each known mistake is named as itself, and all are told apart."""
 
 import itertools
-import time
+import timeit
+from functools import partial
 
 import pytest
 import sympy
@@ -85,9 +86,8 @@ def test_an_answer_is_judged_in_half_a_second(name):
     question = find(name)
     question.cases()
     for answer in (question.reference, *(mistake.answer for mistake in question.mistakes[-1:])):
-        started = time.perf_counter()
-        judged(question, answer)
-        assert time.perf_counter() - started < 0.5
+        judge = partial(judged, question, answer)
+        assert min(timeit.repeat(judge, number=1, repeat=3)) < 0.5  # the least: other work on the computer only adds
 
 
 @pytest.mark.parametrize("name", NAMES)
