@@ -162,7 +162,8 @@ def map_from(
             f"The activations of {name!r} hold NaN or infinity: look at the picture first, then the layers."
         )
     if method.kind == "head":
-        return through_head(method, model, _grid(layer, activations), tape.output.detach(), target)
+        head = find_head(model, tape.output.shape[1])
+        return through_head(method, head, _grid(layer, activations), tape.output.detach(), target)
     assert gradients is not None
     if not _finite(gradients):
         raise ValueError(f"The gradient at {name!r} holds NaN or infinity.")
@@ -178,18 +179,23 @@ def _grid(layer: Layer | None, values: Tensor) -> Tensor:
     return layer.to_grid(values) if layer else values
 
 
-def through_head(method: Method, model: nn.Module, activations: Tensor, logits: Tensor, target: int) -> Tensor:
+def find_head(model: nn.Module, classes: int) -> nn.Linear | nn.Conv2d:
+    """The last linear layer (also as a convolution of one cell) with a row for each class.
+
+    Raises:
+        ValueError: if there is none
+    """
+    for module in reversed(list(model.modules())):
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.weight.shape[0] == classes:
+            if isinstance(module, nn.Linear) or module.kernel_size == (1, 1):
+                return module
+    raise ValueError("CAM needs a last linear layer with a row for each class, and this model has none. Try Grad-CAM.")
+
+
+def through_head(
+    method: Method, head: nn.Linear | nn.Conv2d, activations: Tensor, logits: Tensor, target: int
+) -> Tensor:
     """CAM's weights are those of the last linear layer, and its claim is checked: mean(map) + bias is the logit."""
-    linear = (
-        module
-        for module in reversed(list(model.modules()))
-        if (isinstance(module, nn.Linear) or isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
-        and module.weight.shape[0] == logits.shape[1]
-    )
-    if (head := next(linear, None)) is None:
-        raise ValueError(
-            "CAM needs a last linear layer with a row for each class, and this model has none. Try Grad-CAM."
-        )
     weight = head.weight.detach().flatten(1)[target]
     if len(weight) != activations.shape[-3]:
         raise ValueError(

@@ -31,6 +31,7 @@ from course_lib.widgets.picker_state import (
     Recorded,
     as_bytes,
     default_layers,
+    faster_memory_format,
     key,
     state,
 )
@@ -79,6 +80,7 @@ class LayerPicker(PageWidget):
     ) -> None:  # fmt: skip
         super().__init__()
         self.model, self.labels, self.layers = model, labels, layers
+        self.memory_format = faster_memory_format(model, pictures[0].tensor, layers)
         self.pictures, self.preprocessing = pictures, preprocessing
         self.page_layers = [find_layer(layers, name) for name in page_layers]
         self.parts: list[bytes] = []
@@ -108,7 +110,7 @@ class LayerPicker(PageWidget):
         """The recording of a picture. The one before goes first: its memory serves the next, which saves a fifth."""
         if self.recorded is None or self.at != picture:
             self.recorded, self.at = None, picture
-            self.recorded = Recorded(self.model, self.pictures[picture].tensor, self.layers)
+            self.recorded = Recorded(self.model, self.pictures[picture].tensor, self.layers, self.memory_format)
         return self.recorded
 
     def _class(self, wanted: int | str | None, logits: Tensor) -> int:

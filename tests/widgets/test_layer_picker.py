@@ -1,6 +1,7 @@
 """The layer picker's Python side: what it computes, what it says, and what it answers to messages."""
 
 import io
+import time
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from course_lib.networks import Network
 from course_lib.preprocessing import Preprocessing
 from course_lib.widgets import layer_picker
 from course_lib.widgets.layer_picker import LayerPicker, pick_layers
-from course_lib.widgets.picker_state import default_layers
+from course_lib.widgets.picker_state import Recorded, default_layers
 
 CLASSES = ("ant", "bee", "honey bee")
 
@@ -146,6 +147,41 @@ def test_a_class_is_one_backward_pass_and_a_picture_one_forward_pass_more() -> N
     send(picker, picture=1)
     assert model.calls == calls + 1
     assert picker.shown["status"] == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "views", "chosen"),
+    [(0.03, False, torch.channels_last), (0.03, True, torch.contiguous_format), (0.0, False, torch.contiguous_format)],
+)
+def test_channels_last_is_taken_where_it_is_faster(seconds: float, views: bool, chosen: torch.memory_format) -> None:
+    """Not for a network that takes a `view` of what must lie in torch's order, nor where nobody would notice."""
+
+    class Waits(Quadrant):
+        def forward(self, pictures: Tensor) -> Tensor:
+            time.sleep(seconds if pictures.is_contiguous() else seconds / 3)
+            return super().forward(pictures.view(-1).view(pictures.shape) if views else pictures)
+
+    picker = pick_layers(Waits().eval(), corner(), CLASSES, preprocessing=Preprocessing(8), target="ant")
+    assert picker.memory_format == chosen
+    assert picker.maps == make().maps and picker.shown == make().shown
+
+
+def test_maps_are_the_same_with_channels_last() -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(8, 5, 3))
+    model = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten()).double().eval()
+    picture = torch.rand(1, 3, 16, 16)
+    plain, last = (
+        Recorded(model, picture, default_layers(model, picture.double()), memory_format)
+        for memory_format in (torch.contiguous_format, torch.channels_last)
+    )
+    for recorded in (plain, last):
+        recorded.explain(2)
+    assert last.tape.activations["0.0"].is_contiguous(memory_format=torch.channels_last)
+    assert plain.maps.keys() == last.maps.keys()
+    for name, made in plain.maps.items():
+        torch.testing.assert_close(last.maps[name], made) if isinstance(made, Tensor) else None
+    assert sum(isinstance(made, Tensor) for made in plain.maps.values()) >= 12
 
 
 @pytest.mark.parametrize(
