@@ -75,7 +75,18 @@ def run(user: str, folder: Path, *arguments: str, seconds: float = 400) -> "subp
 
 
 ANSWERS = [*ANSWERED]
-STUBBORN = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+STUBBORN = """
+while True:
+    try:
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                pass
+    except BaseException:  # a signal that comes just after the one before
+        pass
+"""
 
 
 def indented(text: str) -> str:
