@@ -130,10 +130,14 @@ def _execute(
     client = NotebookClient(
         working, AsyncKernelManager(kernel_spec_manager=ThisPython()), resources={"metadata": {"path": str(folder)}},
         timeout=limit, record_timing=False, store_widget_state=False, coalesce_streams=True,
+        shutdown_kernel="immediate",
     )  # fmt: skip
     cell = cells[0] if cells else peak
     try:
-        with client.setup_kernel(), tqdm(cells, lesson.name, unit="cell", disable=not progress, leave=False) as bar:
+        with (
+            client.setup_kernel(cleanup_kc=True),  # ends the kernel, which may hold 1.5 GB, also if it was given
+            tqdm(cells, lesson.name, unit="cell", disable=not progress, leave=False) as bar,
+        ):
             for number, cell in enumerate(bar):
                 client.execute_cell(cell, number)
             client.execute_cell(peak, len(cells))

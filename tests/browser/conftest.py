@@ -54,8 +54,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 
 @pytest.fixture(scope="module")
-def open_notebook(jupyter: Callable[[str], tuple[str, Path]], context: BrowserContext) -> Open:
-    """Open a notebook, a file or the sources of its cells, in JupyterLab or Notebook 7."""
+def open_notebook(jupyter: Callable[[str], tuple[str, Path]], context: BrowserContext) -> Iterator[Open]:
+    """Open a notebook, a file or the sources of its cells, in JupyterLab or Notebook 7; closed after the module."""
+    all_opened: list[OpenNotebook] = []
 
     def opened(notebook: Path | list[str], app: str = "lab") -> OpenNotebook:
         address, root = jupyter(app)
@@ -64,6 +65,9 @@ def open_notebook(jupyter: Callable[[str], tuple[str, Path]], context: BrowserCo
             shutil.copy(notebook, file)
         else:
             write_notebook(file, notebook)
-        return OpenNotebook(context, address, file.name, app)
+        all_opened.append(OpenNotebook(context, address, file.name, app))
+        return all_opened[-1]
 
-    return opened
+    yield opened
+    for notebook in all_opened:
+        notebook.close()

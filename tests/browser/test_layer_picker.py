@@ -331,4 +331,4 @@ def test_a_choice_is_shown_as_fast_as_a_canvas_can(open_notebook: Open) -> None:
     taken = notebook.page.evaluate(MEASURE)
     print({name: f"{value:.1f} ms" for name, value in taken.items()})
     assert taken["choice"] <= 2 * taken["bare"]
-    notebook.page.close()
+    notebook.close()

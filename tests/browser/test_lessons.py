@@ -27,7 +27,7 @@ def test_lesson_runs(lesson: Path, open_notebook: Open, tmp_path: Path) -> None:
             if cell.cell_type == "code" and cell.source.strip().startswith(name):
                 expect(notebook.cell(cell.source).locator(widget)).to_have_attribute("data-draws", "1")
     assert notebook.errors() == []
-    notebook.page.close()
+    notebook.close()
 
 
 def test_a_socket_that_leaves_this_computer_would_be_seen(open_notebook: Open) -> None:
@@ -35,4 +35,4 @@ def test_a_socket_that_leaves_this_computer_would_be_seen(open_notebook: Open) -
     notebook = open_notebook([f"import socket\nsocket.create_connection(('{FORBIDDEN}', 80), 1)"])
     notebook.run_all()
     assert any("PermissionError" in error for error in notebook.errors())
-    notebook.page.close()
+    notebook.close()

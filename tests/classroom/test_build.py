@@ -1,10 +1,12 @@
 """Building made-up lessons, and finding each way in which a notebook can be out of step with its source."""
 
+import contextlib
 import copy
 import shutil
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from course_lib.classroom import build as building
@@ -127,6 +129,16 @@ def test_a_cell_that_takes_too_long_is_stopped(tmp_path):
     lesson = read_lesson("01_fake", write(tmp_path, '# %% id="long"\nimport time\ntime.sleep(60)\n'))
     with pytest.raises(LessonError, match="^cell long took more than 1 s$"):
         run_lesson(lesson, progress=False, limit=1)
+
+
+@pytest.mark.parametrize("code", ["1 + 1", "1 / 0"])
+def test_a_kernel_ends_with_its_lesson(tmp_path, code):
+    """Otherwise a build of twenty notebooks holds twenty kernels, of up to 1.5 GB each."""
+    lesson = read_lesson("01_fake", write(tmp_path, f'# %% id="one"\n{code}\n'))
+    with contextlib.suppress(LessonError):
+        run_lesson(lesson, progress=False)
+    children = psutil.Process().children(recursive=True)
+    assert not any("ipykernel_launcher" in " ".join(child.cmdline()) for child in children)
 
 
 def test_a_failing_build_leaves_the_old_notebook(root):
